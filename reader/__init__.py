@@ -1,0 +1,1 @@
+"""Extractive question answering readers: ask, train and judge them."""

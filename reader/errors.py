@@ -1,0 +1,54 @@
+"""What can go wrong, in sentences: what was expected, what was found and what to do.
+
+Everything a person can cause ends in one of these. The command line prints the sentence and exits with 2,
+the page shows it as a hint. Anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ReaderboardError(Exception):
+    """The base of all: ``str(error)`` is a sentence for a person."""
+
+
+class BadUsage(ReaderboardError):
+    """An option or argument that cannot be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One row of a data file that cannot be used: its number (from 1), its id and the reason."""
+
+    row: int
+    id: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"row {self.row} ({self.id}): {self.reason}" if self.id else f"row {self.row}: {self.reason}"
+
+
+class BadData(ReaderboardError):
+    """A data set that cannot be used; ``rows`` names the bad ones where single rows are at fault."""
+
+    def __init__(self, message: str, rows: Sequence[BadRow] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
+class BadReader(ReaderboardError):
+    """A checkpoint that is missing, unsafe to load or not a reader."""
+
+
+class HubUnreachable(ReaderboardError):
+    """The Hugging Face Hub is needed and cannot be reached."""
+
+
+class BadRun(ReaderboardError):
+    """An evaluation run that is missing, damaged or does not fit the other one."""
+
+
+class JobError(ReaderboardError):
+    """A job that cannot be started, stopped, resumed or deleted."""

@@ -1,0 +1,75 @@
+"""Files that are complete or absent: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reader.errors import BadData, BadUsage
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text as it is (no newline translation); the old file stays until the new one is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files that only their owner may read; others on the machine may read ours.
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, complete or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing, binary or malformed one raises `BadData` with a sentence."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise BadData(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise BadData(f"{path} is a folder; a JSON file was expected.") from None
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path} is not UTF-8 text (byte {error.start}); a JSON file was expected.") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadData(f"{path} is not JSON: {error}.") from None
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside ``path`` to fill; it becomes ``path`` at the end, or is removed on any failure.
+
+    An existing ``path`` is refused before any work is done, so that nothing is ever overwritten.
+    """
+    if path.exists():
+        raise BadUsage(f"{path} exists already. Choose another folder, or remove it first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        beside.chmod(0o777 & ~_umask())
+        yield beside
+        os.rename(beside, path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
