@@ -1,0 +1,279 @@
+"""Readers on disk and on the Hub: naming them, loading them safely, and the settings that lie beside their weights.
+
+A reader's name is ``embedded``, a local folder, or a Hub id ``name[@revision]``. Weights come from safetensors only,
+and code from a checkpoint is never run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from reader.errors import BadData, BadReader, HubUnreachable
+from reader.features import Windowing, longest_window, uses_segments
+from reader.files import read_json, write_json
+
+EMBEDDED = Path(__file__).parent / "embedded"
+CONFIG_FILE = "reader_config.json"
+_CONVERT = (
+    "Load it once where you trust it, and save it again: "
+    'AutoModelForQuestionAnswering.from_pretrained(FOLDER).save_pretrained(FOLDER) writes "model.safetensors".'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """How a reader reads: windows in tokens, the longest answer in tokens, and the margin above which it abstains."""
+
+    max_seq_length: int = 384
+    doc_stride: int = 128
+    max_answer_length: int = 30
+    n_best_size: int = 20
+    null_score_diff_threshold: float = 0.0
+    threshold_chosen_on: str = ""
+    format_version: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("max_seq_length", "max_answer_length", "n_best_size"):
+            if getattr(self, name) < 1:
+                raise BadReader(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.doc_stride < 0:
+            raise BadReader(f"doc_stride is {self.doc_stride}; it must not be negative.")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A loaded reader or base model: weights, tokenizer, settings."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    config: ReaderConfig
+
+    @property
+    def windowing(self) -> Windowing:
+        """How this reader cuts texts, within the positions that its model has."""
+        longest = longest_window(self.model.config)
+        length = min(self.config.max_seq_length, longest or self.config.max_seq_length)
+        stride = min(self.config.doc_stride, length // 2)
+        return Windowing(self.tokenizer, length, stride, uses_segments(self.model.config))
+
+
+def read_reader_config(folder: Path) -> ReaderConfig:
+    """The settings beside the weights; the defaults where there are none (a foreign reader)."""
+    path = folder / CONFIG_FILE
+    if not path.exists():
+        return ReaderConfig()
+    try:
+        stored = read_json(path)
+    except BadData as error:
+        raise BadReader(str(error)) from None
+    return _config_from(stored, str(path))
+
+
+def _config_from(stored: Any, where: str) -> ReaderConfig:
+    known = {field.name: type(field.default) for field in fields(ReaderConfig)}
+    if not isinstance(stored, dict) or stored.get("format_version", 1) != 1:
+        raise BadReader(f"{where} is not a reader's settings of format 1. It was made by another version.")
+    values: dict[str, Any] = {}
+    for name, value in stored.items():
+        if name not in known:
+            continue
+        kind = known[name]
+        if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float, str)):
+            raise BadReader(f"{where}: {name} is {value!r}; expected a {kind.__name__}.")
+        values[name] = kind(value)
+    return ReaderConfig(**values)
+
+
+def write_reader_config(folder: Path, config: ReaderConfig) -> None:
+    """Write the settings beside the weights."""
+    write_json(folder / CONFIG_FILE, asdict(config))
+
+
+def load_checkpoint(name: str, *, as_base: bool = False) -> Checkpoint:
+    """Load a reader in float32 on the CPU; with ``as_base`` also an encoder that has no span head yet.
+
+    Raises `BadReader` for a checkpoint that is missing, pickled, not for question answering or (unless ``as_base``)
+    without its head, and `HubUnreachable` for a Hub id when there is no Hub and no cached copy.
+    """
+    source = _Source.of(name)
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    options = source.options()
+    with _sentences(name), _quiet():
+        model, report = AutoModelForQuestionAnswering.from_pretrained(
+            source.path, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source.path, use_fast=True, **options)
+    if report["missing_keys"] and not as_base:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise BadReader(
+            f"{name} has no trained question answering head (missing: {missing}); it would answer at random. Use it "
+            "as a base: python -m reader train --base " + name
+        )
+    if not tokenizer.is_fast:
+        raise BadReader(f"{name} has no fast tokenizer, and only those know the offsets of their tokens.")
+    config = source.reader_config()
+    return Checkpoint(name, model, tokenizer, config)
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) -> None:
+    """Write weights (fp16 safetensors unless not ``half``), tokenizer and settings into an existing folder."""
+    import torch
+
+    weights = {
+        key: value.to("cpu", torch.float16 if half and value.is_floating_point() else value.dtype).contiguous()
+        for key, value in checkpoint.model.state_dict().items()
+    }
+    checkpoint.model.save_pretrained(folder, state_dict=weights)
+    if half:
+        # save_pretrained notes the model's own dtype; a loader with dtype="auto" should get what the file holds.
+        noted = json.loads((folder / "config.json").read_text("utf-8"))
+        write_json(folder / "config.json", noted | {"dtype": "float16"})
+    checkpoint.tokenizer.save_pretrained(folder)
+    write_reader_config(folder, checkpoint.config)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a named reader is loaded from: a local folder, or the Hub (or its cache when the Hub is away)."""
+
+    path: str
+    revision: str | None = None
+    cached: bool = False
+
+    @staticmethod
+    def of(name: str) -> _Source:
+        if name == "embedded":
+            if not (EMBEDDED / "model.safetensors").exists():
+                raise BadReader(
+                    f"The embedded reader's weights are missing from {EMBEDDED}. Fetch the project anew."
+                )
+            return _Source(str(EMBEDDED))
+        folder = Path(name).expanduser()
+        if folder.exists():
+            _check_folder(folder)
+            return _Source(str(folder))
+        from reader.hub import is_hub_id, require_hub
+
+        hub_name, _, revision = name.partition("@")
+        if not is_hub_id(hub_name):
+            raise BadReader(
+                f'There is no reader "{name}": expected "embedded", a folder that exists, or a Hub id such as '
+                "deepset/bert-base-uncased-squad2."
+            )
+        try:
+            require_hub()
+        except HubUnreachable as error:
+            if not _is_cached(hub_name, revision or None):
+                raise HubUnreachable(
+                    f"{name} is not a local folder, so it would come from the Hub. {error}"
+                ) from None
+            return _Source(hub_name, revision or None, cached=True)
+        _check_hub_files(hub_name, revision or None)
+        return _Source(hub_name, revision or None)
+
+    def options(self) -> dict[str, Any]:
+        local = Path(self.path).exists()
+        return {
+            "trust_remote_code": False,
+            "revision": self.revision or "main",
+            "local_files_only": local or self.cached,
+        }
+
+    def reader_config(self) -> ReaderConfig:
+        if Path(self.path).exists():
+            return read_reader_config(Path(self.path))
+        from transformers.utils import cached_file
+
+        options = self.options()
+        del options["trust_remote_code"]
+        found = cached_file(self.path, CONFIG_FILE, _raise_exceptions_for_missing_entries=False, **options)
+        return read_reader_config(Path(found).parent) if found else ReaderConfig()
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BadReader(f"{folder} is a file; a reader is a folder with config.json and model.safetensors.")
+    if not (folder / "config.json").exists():
+        raise BadReader(f"{folder} holds no config.json, so it is not a checkpoint of transformers.")
+    if any(folder.glob("*.safetensors")):
+        return
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pkl")):
+        raise BadReader(f"{folder} holds pickled weights only, which can run code when loaded. {_CONVERT}")
+    raise BadReader(f"{folder} holds no weights: model.safetensors was expected.")
+
+
+def _check_hub_files(name: str, revision: str | None) -> None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
+    except RepositoryNotFoundError:
+        raise BadReader(
+            f"The Hub has no public model {name}. Check the spelling, or log in if it is private."
+        ) from None
+    except RevisionNotFoundError:
+        raise BadReader(f"The Hub's model {name} has no revision {revision}.") from None
+    except HfHubHTTPError as error:
+        raise HubUnreachable(f"The Hub could not be asked for {name}: {error}. Try again later.") from None
+    files = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    weights = [file for file in files if file.endswith(".safetensors")]
+    if not weights:
+        raise BadReader(f"{name} has no safetensors weights on the Hub; pickled ones are never loaded. {_CONVERT}")
+    from reader.settings import read_setting
+
+    limit = int(read_setting("READER_MAX_READER_MB"))
+    megabytes = sum(files[file] for file in weights) / 1e6
+    if megabytes > limit:
+        raise BadReader(
+            f"{name} is {megabytes:,.0f} MB; readers over {limit} MB are refused (READER_MAX_READER_MB)."
+        )
+
+
+def _is_cached(name: str, revision: str | None) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "model.safetensors", revision=revision), str)
+
+
+@contextmanager
+def _sentences(name: str) -> Iterator[None]:
+    """Turn what transformers raises for a checkpoint that is not a reader into a sentence."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "Unrecognized configuration class" in reason:
+            reason = "its architecture has no question answering head in transformers."
+        raise BadReader(f"{name} could not be loaded as a question answering model: {reason}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' loading report and progress bars off the screen: what matters in it is raised."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def with_threshold(config: ReaderConfig, threshold: float, chosen_on: str) -> ReaderConfig:
+    """The same settings with another null threshold, and on what it was chosen."""
+    return replace(config, null_score_diff_threshold=threshold, threshold_chosen_on=chosen_on)
