@@ -155,11 +155,11 @@ def _records(source: str, with_gold: bool) -> Records:
 
 
 def _refusal(source: str, bad: list[BadRow], total: int) -> str:
-    shown = "; ".join(str(row) for row in bad[:5])
-    more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
+    shown = " ".join(f"{str(row)[0].upper()}{str(row)[1:]}." for row in bad[:5])
+    more = f" And {len(bad) - 5} more." if len(bad) > 5 else ""
     good = total - len(bad)
-    remedy = f"Correct them, or skip them (--skip-bad) and go on with the other {good}." if good else "No row is left."
-    return f"{len(bad)} of {total} rows of {source} cannot be used. {shown}{more}. {remedy}"
+    remedy = f"Correct them, or skip them (--skip-bad) and go on with the other {good}." if good else "None is left."
+    return f"{len(bad)} of {total} row{'s' * (total > 1)} of {source} cannot be used. {shown}{more} {remedy}"
 
 
 class _BadValueError(ValueError):

@@ -237,6 +237,8 @@ def _sentences(text: str) -> Iterator[None]:
         raise BadData(f"{text} cannot be loaded with the datasets library: {_first_line(error)}.") from None
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+def _first_line(error: BaseException) -> str:
+    # `datasets` wraps what went wrong into "An error occurred while generating the dataset".
+    cause = error.__cause__ or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return (lines[0] if lines else type(cause).__name__).rstrip(".")

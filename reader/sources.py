@@ -173,7 +173,9 @@ def _jsonl_records(path: Path, with_gold: bool) -> Records:
             try:
                 value = json.loads(line)
             except json.JSONDecodeError as error:
-                yield BadRow(number, "", f"the line is not JSON ({error.msg} at column {error.colno})")
+                yield BadRow(
+                    number, "", f"the line is not JSON (column {error.colno}: {error.msg.removesuffix(' at')})"
+                )
             except (ValueError, RecursionError) as error:
                 yield BadRow(number, "", f"the line is not JSON that can be read ({error})")
             else:
@@ -199,7 +201,7 @@ def _csv_records(path: Path, with_gold: bool) -> Records:
                 if len(row) == len(header):
                     yield Record(number, dict(zip(header, row, strict=True)))
                 else:
-                    yield BadRow(number, "", f"it has {len(row)} fields; the header has {len(header)}")
+                    yield BadRow(number, "", f"it has {len(row)} instead of {len(header)} fields")
         except csv.Error as error:
             raise BadData(
                 f"{path} is not well-formed CSV: {error} (data row {number + 1}, line {rows.line_num}). "
