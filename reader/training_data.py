@@ -1,0 +1,117 @@
+"""What a training run learns from, and the part of it that is held out to choose checkpoint and threshold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reader.errors import BadUsage
+from reader.examples import Example, ExampleSet, load_examples
+from reader.negatives import make_negatives
+
+_MAX_HELD_OUT = 2_500  # questions; more would cost time at every evaluation and tell no more
+_MEGA_BATCHES = 50  # batches sorted by length together: close lengths, and still a random order
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """``train`` and ``held_out`` share no article (or no context, where there are no titles).
+
+    ``sets`` are the sources as loaded, ``negatives`` counts the questions that were made.
+    """
+
+    sets: tuple[ExampleSet, ...]
+    train: list[Example]
+    held_out: list[Example]
+    negatives: int
+
+
+def load_training_data(
+    sources: Sequence[str],
+    extra: Sequence[str] = (),
+    *,
+    held_out: float,
+    negatives: float,
+    seed: int,
+    skip_bad: bool = False,
+) -> TrainingData:
+    """Load the data sets, hold a share of the questions out, and make hard negatives of what is left.
+
+    ``extra`` sources are trained on but never held out, so that checkpoint and threshold are chosen for questions
+    like those of ``sources``. ``held_out``: share of the sources' questions in [0, 0.5]; ``negatives``: questions
+    to make per answerable one.
+    """
+    if not 0 <= held_out <= 0.5:
+        raise BadUsage(f"The held-out share is {held_out}; expected a number from 0 to 0.5.")
+    if not 0 <= negatives <= 3:
+        raise BadUsage(f"The share of negatives is {negatives}; expected a number from 0 to 3.")
+    sets = tuple(load_examples(source, skip_bad=skip_bad) for source in (*sources, *extra))
+    examples = [example for each in sets[: len(sources)] for example in each.examples]
+    train, held = split_held_out(examples, share=held_out, seed=seed)
+    kept_apart = {example.context for example in held} | {example.title for example in held if example.title}
+    train += [
+        example
+        for each in sets[len(sources) :]
+        for example in each.examples
+        if example.context not in kept_apart and example.title not in kept_apart
+    ]
+    made = make_negatives(train, share=negatives, seed=seed) if negatives else []
+    return TrainingData(sets, [*train, *made], held, len(made))
+
+
+def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Split into (train, held out) by article, or by context where articles are few or missing; never by question.
+
+    Groups are drawn by a hash of their name, so that the split does not hang on the order of the examples. Nothing
+    is held out of a single context.
+    """
+    wanted = min(round(len(examples) * share), _MAX_HELD_OUT)
+    if not wanted:
+        return list(examples), []
+    by_article = [example.title or example.context for example in examples]
+    drawn = _draw(by_article, wanted, seed)
+    groups = by_article if drawn else [example.context for example in examples]
+    drawn = drawn or _draw(groups, wanted, seed)
+    contexts = {example.context for example, group in zip(examples, groups, strict=True) if group in drawn}
+    held = [example for example in examples if example.context in contexts]
+    train = [example for example in examples if example.context not in contexts]
+    return (train, held) if train else (list(examples), [])
+
+
+def _draw(groups: Sequence[str], wanted: int, seed: int) -> set[str]:
+    """Draw groups until about ``wanted`` examples are in them; a group that would double what is wanted is passed."""
+    sizes = Counter(groups)
+    drawn: set[str] = set()
+    count = 0
+    for name in sorted(sizes, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+        if count < wanted and count + sizes[name] <= 2 * wanted and len(drawn) < len(sizes) - 1:
+            drawn.add(name)
+            count += sizes[name]
+    return drawn
+
+
+def training_order(
+    lengths: NDArray[np.int64], *, count: int, batch_size: int, seed: int, by_length: bool
+) -> NDArray[np.int64]:
+    """The order in which features are seen: indices of shape (count,), whole batches; a pure function.
+
+    Every epoch is a permutation of its own, drawn from (seed, epoch). With ``by_length`` neighbours are of about
+    equal length, so that little is padded, and batches come in random order.
+    """
+    epochs = -(-count // len(lengths))
+    order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(len(lengths)) for epoch in range(epochs)])
+    order = order[:count]
+    if not by_length:
+        return order
+    rng = np.random.default_rng([seed, epochs, 1])
+    pieces = []
+    for first in range(0, count, batch_size * _MEGA_BATCHES):
+        mega = order[first : first + batch_size * _MEGA_BATCHES]
+        batches = mega[np.argsort(-lengths[mega], kind="stable")].reshape(-1, batch_size)
+        pieces.append(batches[rng.permutation(len(batches))].ravel())
+    return np.concatenate(pieces)
