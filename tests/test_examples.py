@@ -200,11 +200,12 @@ def test_an_answer_without_start_is_taken_at_its_only_place():
 
 
 @pytest.mark.parametrize(
-    ("answer_start", "expected"), [("3", 3), ("3.0", 3), ("", 3), ("-1", None), ("٣", None), ("1_0", None), ("x", None)]
+    ("answer_start", "expected"),
+    [("3", 3), ("3.0", 3), ("", 3), ("-1", None), ("-8", None), ("٣", None), ("1_0", None), ("x", None)],
 )
 def test_answer_start_in_a_csv_is_a_whole_number_or_nothing(answer_start, expected, tmp_path):
     path = tmp_path / "one.csv"
-    path.write_text(f'question,context,answer,answer_start\nWhat?,"ab word",word,{answer_start}\n')
+    path.write_text(f'question,context,answer,answer_start\nWhat?,"ab word too",word,{answer_start}\n')
     if expected is None:
         with pytest.raises(BadData, match="Row 1"):
             load_examples(path)
@@ -248,6 +249,39 @@ def test_bad_rows_refuse_the_set_and_are_named(name, rows, reason):
     assert caught.value.rows[0].reason.startswith(reason)
     assert str(caught.value).startswith(f"{len(rows)} of ")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"id": True, "answer": ""}, "the id is true or false; expected text"),
+        ({"id": ["q"], "answer": ""}, "the id is a list; expected text"),
+        ({"title": 5}, "the title is a number; expected text"),
+        ({"question": None}, "the question is nothing; expected text"),
+        ({"context": {"text": "ab"}}, "the context is an object; expected text"),
+        ({"answer": 7}, "an answer is a number; expected text"),
+        ({"answer": " "}, "an answer is blank"),
+        ({"answer": "ab", "answer_start": True}, 'answer_start is "True"; expected a whole number'),
+        ({"answer": "ab", "answer_start": 0.5}, 'answer_start is "0.5"; expected a whole number'),
+        ({"answer": "ab", "answer_start": 99}, 'the answer "ab" is not at 99, where there is nothing; it stands at 0'),
+        ({"answer": "xy", "answer_start": 0}, 'the answer "xy" is not at 0, where there is "ab"; the context does not'),
+        ({"answer": "ab", "is_impossible": "maybe"}, 'is_impossible is "maybe"; expected true or false'),
+        ({"answer": "ab", "is_impossible": "TRUE"}, "is_impossible is true, yet there is an answer"),
+        ({"answer": "ab", "answers": []}, "there are both answer and answers"),
+        ({}, "there is no answer (found: question, context); an unanswerable question has an empty one"),
+        ({"answers": None}, "the answers are nothing; expected a list"),
+        ({"answers": {"text": "ab"}}, "the answers' text is text; expected a list"),
+        ({"answers": {"text": ["ab"], "answer_start": []}}, "the answers have 1 text and 0 answer_start"),
+        ({"answers": {"text": ["ab"], "answer_start": 0}}, "the answers have 1 text and a number answer_start"),
+        ({"answers": [{"answer_start": 0}]}, "an answer is nothing; expected text"),
+    ],
+)
+def test_values_of_the_wrong_kind(values, reason, tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", [{"question": "What?", "context": "ab cd"} | values])
+    with pytest.raises(BadData) as caught:
+        load_examples(tmp_path / "rows.jsonl")
+    (bad,) = caught.value.rows
+    assert bad.reason.startswith(reason)
 
 
 def test_skipping_goes_on_with_the_rest_and_says_what_was_left_out():
