@@ -1,0 +1,44 @@
+"""A job's process for the tests: the real `running_job` around work that does what the first argument says.
+
+Started as ``python stand_in_job.py WORK train … --job FOLDER``, the way the real program is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from reader.errors import BadData
+from reader.jobs import RunningJob, append_progress, running_job
+
+
+def work_on(job: RunningJob, work: str) -> None:
+    append_progress(job.folder, "start", total_steps=1)
+    print("arguments:", sys.argv[2:], flush=True)
+    print("device:", os.environ.get("CUDA_VISIBLE_DEVICES", "cpu"), flush=True)
+    if work == "fail":
+        raise BadData("Row 3 is bad.")
+    if work == "bug":
+        raise ZeroDivisionError("by zero")
+    if work == "talk":
+        for _ in range(2000):
+            print("x" * 9_999)
+    if work in ("wait", "family", "deaf"):
+        if work == "family":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            (job.folder / "child").write_text(str(child.pid))
+        # Until it is told to end: by a stop, or by a file named "go" for those that are to end well.
+        while not (job.stop_asked and work != "deaf") and not (job.folder / "go").exists():
+            time.sleep(0.01)
+    append_progress(job.folder, "end", reader=None)
+
+
+if __name__ == "__main__":
+    what, folder = sys.argv[1], Path(sys.argv[-1])
+    if what == "early":
+        sys.exit("unrecognized arguments: --nonsense")
+    with running_job(folder, program=(sys.executable, __file__, what)) as running:
+        work_on(running, what)
