@@ -103,7 +103,7 @@ def apply_threshold(
 def official_metrics(
     judged: Judged,
     null_odds: FloatArray | None = None,
-    threshold: float | FloatArray = 1.0,
+    threshold: float = 1.0,
     *,
     order: IntArray | None = None,
 ) -> Metrics:
@@ -113,20 +113,26 @@ def official_metrics(
     question's odds are 0 and there are no ``best_*`` keys, as in the script. ``order`` lists the rows as the file
     of null odds does, which decides between equal odds; default: data order.
     """
-    if len(judged) == 0:
-        raise ValueError("no questions to average over")
     odds = np.zeros(len(judged)) if null_odds is None else null_odds
-    exact, f1 = apply_threshold(judged, odds, threshold)
-    metrics: Metrics = _averages(exact, f1)
-    for group, rows in (("HasAns", judged.has_answer), ("NoAns", ~judged.has_answer)):
-        if rows.any():
-            for key, value in _averages(exact[rows], f1[rows]).items():
-                metrics[f"{group}_{key}"] = value
+    metrics = metrics_at(judged, odds, threshold)
     if null_odds is not None:
         for key, scores in (("exact", judged.exact), ("f1", judged.f1)):
             best, at = best_threshold(judged, scores, null_odds, order=order)
             metrics[f"best_{key}"] = best
             metrics[f"best_{key}_thresh"] = at
+    return metrics
+
+
+def metrics_at(judged: Judged, null_odds: FloatArray, threshold: float | FloatArray) -> Metrics:
+    """Return the official averages at a threshold (or at one per question), without the sweep over all."""
+    if len(judged) == 0:
+        raise ValueError("no questions to average over")
+    exact, f1 = apply_threshold(judged, null_odds, threshold)
+    metrics: Metrics = _averages(exact, f1)
+    for group, rows in (("HasAns", judged.has_answer), ("NoAns", ~judged.has_answer)):
+        if rows.any():
+            for key, value in _averages(exact[rows], f1[rows]).items():
+                metrics[f"{group}_{key}"] = value
     return metrics
 
 
@@ -167,15 +173,20 @@ def best_threshold(
 
 
 def choose_threshold(
-    judged: Judged, null_odds: FloatArray, scores: FloatArray | None = None
+    judged: Judged,
+    null_odds: FloatArray,
+    scores: FloatArray | None = None,
+    *,
+    weights: FloatArray | None = None,
 ) -> tuple[float, float]:
     """Return a threshold to read with and its average (0-100): F1, or the given scores, is best when applied.
 
     Equal odds are decided alike. When abstaining everywhere is best, the threshold lies just below all odds.
-    Of equally good thresholds the lowest is taken.
+    Of equally good thresholds the lowest is taken. ``weights``, of mean 1: how much each question counts.
     """
-    values = judged.f1 if scores is None else scores
-    silent = (~judged.has_answer).astype(np.float64)
+    counts = np.ones(len(judged)) if weights is None else weights
+    values = counts * (judged.f1 if scores is None else scores)
+    silent = counts * ~judged.has_answer
     rows = np.argsort(null_odds, kind="stable")
     odds = null_odds[rows]
     totals = silent.sum() + np.concatenate(([0.0], np.cumsum((values - silent)[rows])))
@@ -221,14 +232,10 @@ def cross_fitted(judged: Judged, null_odds: FloatArray, second: BoolArray) -> Cr
     for_second, _ = choose_threshold(judged.take(~second), null_odds[~second])
     for_first, _ = choose_threshold(judged.take(second), null_odds[second])
     thresholds = np.where(second, for_second, for_first)
-    exact, f1 = apply_threshold(judged, null_odds, thresholds)
-    metrics = official_metrics(Judged(judged.has_answer, judged.said, exact, f1))
-    return CrossFitted((for_first, for_second), thresholds, metrics)
+    return CrossFitted((for_first, for_second), thresholds, metrics_at(judged, null_odds, thresholds))
 
 
-def outcome_codes(
-    has_answer: BoolArray, answered: BoolArray, exact: FloatArray, f1: FloatArray
-) -> NDArray[np.int8]:
+def outcome_codes(has_answer: BoolArray, answered: BoolArray, exact: FloatArray, f1: FloatArray) -> NDArray[np.int8]:
     """Return what became of each question, as an index into `OUTCOMES`.
 
     With a gold answer: correct (exact match), partial (some words right), wrong_span (none), missed (abstained).
