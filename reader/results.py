@@ -346,7 +346,10 @@ def _disk(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise BadRun(f"The run could not be written to {out}: {reason}. Nothing of it was left behind.") from error
+        raise BadRun(
+            f"The run could not be written to {out}: {reason}. Nothing of it was left behind; make room or choose "
+            "another folder."
+        ) from error
 
 
 # Reading

@@ -66,14 +66,15 @@ def view(examples: pd.DataFrame, threshold: float | None) -> pd.DataFrame:
     """
     if threshold is None:
         silent = np.zeros(len(examples), dtype=np.bool_)
-        return _decided(examples, silent, forced=_can_be_forced(examples))
+        return _decided(examples, silent, forced=can_be_forced(examples))
     reason = why_no_thresholds(examples)
     if reason:
         raise BadRun(f"This run cannot be read at a threshold of {threshold:g}. {reason}")
     return _decided(examples, examples["null_score_diff"].to_numpy() > threshold, forced=False)
 
 
-def _can_be_forced(examples: pd.DataFrame) -> bool:
+def can_be_forced(examples: pd.DataFrame) -> bool:
+    """Whether the forced protocol is known: no prediction abstained before its margin could be seen."""
     return not ((examples["span"] == "") & examples["null_score_diff"].isna()).any()
 
 
@@ -119,18 +120,18 @@ def summary(
     ROUGE is in [0, 1], everything else in percent; a value that is not defined is None, never NaN.
     """
     own = judged(examples)
-    can_be_forced = _can_be_forced(examples)
+    forceable = can_be_forced(examples)
     reason = why_no_thresholds(examples)
     odds = null_odds
     if odds is None and not reason:
         odds = examples["null_score_diff"].to_numpy(dtype=np.float64)
-    if protocol == "forced" and not can_be_forced:
+    if protocol == "forced" and not forceable:
         raise BadRun(f"The forced protocol cannot be computed. {reason}")
-    forced = forced_metrics(own) if can_be_forced else None
+    forced = forced_metrics(own) if forceable else None
     abstaining = official_metrics(own, odds, np.inf if odds is None else threshold, order=order)
     abstains = np.zeros(len(examples), dtype=np.bool_) if odds is None else odds > threshold
     decided = _decided(examples, abstains, forced=False)
-    as_forced = _decided(examples, np.zeros(len(examples), dtype=np.bool_), forced=can_be_forced)
+    as_forced = _decided(examples, np.zeros(len(examples), dtype=np.bool_), forced=forceable)
     chosen = as_forced if protocol == "forced" else decided
     return {
         "protocol": protocol,
@@ -138,7 +139,7 @@ def summary(
         "metrics": _plain(forced if protocol == "forced" and forced else abstaining),
         "forced": _plain(forced) if forced else None,
         "rouge": {
-            "protocol": "forced" if can_be_forced else "as predicted",
+            "protocol": "forced" if forceable else "as predicted",
             **_rouge(as_forced),
             "abstain": _rouge(decided) if odds is not None else None,
             "skipped_rougeL": int(examples["rougeL_f"].isna().sum()),
