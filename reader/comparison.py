@@ -92,7 +92,7 @@ def compare(
     threshold_a: float | None = None,
     threshold_b: float | None = None,
     changes: int = 20,
-    resamples: int = 9999,
+    resamples: int = 5000,
 ) -> Comparison:
     """Compare two runs, each read at its own threshold unless another is given, or both forced.
 
@@ -185,7 +185,7 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame, resamples: int) -> tuple[Diff
     intervals = paragraph_intervals(scores_b - scores_a, counted, a["paragraph"].to_numpy(), resamples=resamples)
     differences = []
     for row, (metric, _, rows, _) in enumerate(wanted):
-        mean_a, mean_b = float(scores_a[row][rows].mean()), float(scores_b[row][rows].mean())
+        mean_a, mean_b = (sum(scores[row][rows].tolist()) / int(rows.sum()) for scores in (scores_a, scores_b))
         low, high = (None if np.isnan(bound) else float(bound) for bound in intervals[row])
         differences.append(Difference(metric, mean_a, mean_b, mean_b - mean_a, low, high, int(rows.sum())))
     return tuple(differences)
