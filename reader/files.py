@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +15,17 @@ from reader.errors import BadData, BadUsage
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text as it is (no newline translation); the old file stays until the new one is complete."""
+    """Write UTF-8 text as it is (no newline translation); the old file stays until the new one is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = _beside(path)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with beside.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read; others on the machine may read ours.
-        os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -59,9 +57,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists():
         raise BadUsage(f"{path} exists already. Choose another folder, or remove it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    beside = _beside(path)
+    beside.mkdir()
     try:
-        beside.chmod(0o777 & ~_umask())
         yield beside
         os.rename(beside, path)
     except BaseException:
@@ -69,7 +67,5 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")

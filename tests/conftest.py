@@ -13,5 +13,5 @@ SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 def shared_data() -> Path:
     """The folder of real SQuAD v2 data beside the repository; tests that need it are skipped elsewhere."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("needs the real SQuAD v2 files, which lie beside the repository on the project's machines")
+        pytest.skip("needs the real SQuAD v2 files, which lie beside the repository on some machines")
     return SHARED_DATA
