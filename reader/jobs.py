@@ -42,7 +42,7 @@ from reader.job_files import (
 from reader.job_options import checked_config, command_line, options_from_config
 from reader.job_queue import PROGRAM, command, start_next
 from reader.job_state import GRACE, locked, settle, true_state, write
-from reader.processes import ProcessIdentity, ask_to_end, is_alive, own_identity
+from reader.processes import ask_to_end, is_alive, own_identity
 from reader.settings import home
 
 __all__ = [
@@ -113,7 +113,7 @@ def create_job(kind: str, config: Mapping[str, Any], program: Sequence[str] = PR
 
 
 def stop_job(job_id: str) -> Job:
-    """Ask a job to finish its step, save and end; returns at once. A waiting job is taken out of the queue.
+    """Ask a job to finish its step, save and end (SIGTERM); returns at once. A waiting job is taken out of the queue.
 
     A process that has not ended `GRACE` seconds later is killed, with all that it started, by whoever looks at
     the job then. A job that has ended, or is stopping already, is left as it is.
@@ -184,44 +184,58 @@ def start_waiting(program: Sequence[str] = PROGRAM) -> list[Job]:
 
 @dataclass(slots=True)
 class RunningJob:
-    """The job as its own process sees it. ``stop_asked``: finish the step, save and return."""
+    """The job as its own process sees it.
+
+    Work that handles SIGTERM by itself, to finish its step and save, sets ``stop_asked`` when it ended early.
+    """
 
     folder: Path
     stop_asked: bool = False
+    at_work: bool = False
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """End the work as Ctrl-C does; but never in the middle of writing the status."""
         self.stop_asked = True
+        if self.at_work:
+            self.at_work = False
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def running_job(folder: Path, program: Sequence[str] = PROGRAM) -> Iterator[RunningJob]:
     """Do a job's work inside: status, SIGTERM and the next job in the queue are seen to. Main thread only.
 
-    The body ends early, having saved, when ``stop_asked`` turns true, and the job is then "stopped". Otherwise
-    it is "succeeded", or "failed" with the error's sentence where the body raises; the error goes on upwards.
+    SIGTERM raises KeyboardInterrupt in the work, unless that has set a handler of its own. The job is "stopped"
+    where KeyboardInterrupt comes out of the work or ``stop_asked`` is set at its end, "failed" with the error's
+    sentence where another error comes out, else "succeeded". The error goes on upwards in all cases.
     Raises `JobError` where the job has ended already or another process works on it.
     """
     folder = folder.resolve()
-    me = own_identity(os.getpid())
     work = RunningJob(folder)
-    before = signal.signal(signal.SIGTERM, work._on_signal)
+    before = signal.signal(signal.SIGTERM, work.on_signal)
     try:
-        _enter(work, me)
+        _enter(work)
         try:
+            if work.stop_asked:
+                raise KeyboardInterrupt
+            work.at_work = True
             yield work
+            work.at_work = False
         except BaseException as error:
+            work.at_work = False
             # If even the status cannot be written, the error of the work is the one to tell.
             with suppress(JobError):
-                _leave(folder, me, *_ending(error))
+                _leave(folder, *_ending(error))
             raise
-        _leave(folder, me, "stopped" if work.stop_asked else "succeeded", "")
+        _leave(folder, "stopped" if work.stop_asked else "succeeded", "")
     finally:
         signal.signal(signal.SIGTERM, before)
         with suppress(ReaderboardError):
             start_next(folder.parent, program)
 
 
-def _enter(work: RunningJob, me: ProcessIdentity) -> None:
+def _enter(work: RunningJob) -> None:
+    me = own_identity(os.getpid())
     if not work.folder.is_dir():
         raise JobError(f"There is no job folder {work.folder}.")
     with locked(work.folder.parent):
@@ -242,10 +256,10 @@ def _enter(work: RunningJob, me: ProcessIdentity) -> None:
         )
 
 
-def _leave(folder: Path, me: ProcessIdentity, state: State, error: str) -> None:
+def _leave(folder: Path, state: State, error: str) -> None:
     with locked(folder.parent):
         job = load_job(folder)
-        if job.process == me:
+        if job.process == own_identity(os.getpid()):
             write(replace(job, state=state, error=error, ended=time.time()))
 
 

@@ -6,6 +6,7 @@ Started as ``python stand_in_job.py WORK train … --job FOLDER``, the way the r
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,13 +27,18 @@ def work_on(job: RunningJob, work: str) -> None:
     if work == "talk":
         for _ in range(2000):
             print("x" * 9_999)
-    if work in ("wait", "family", "deaf"):
+    if work == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if work == "save":
+        signal.signal(signal.SIGTERM, lambda number, frame: (job.folder / "go").touch())
+    if work in ("wait", "family", "deaf", "save"):
+        append_progress(job.folder, "message", text="waiting")
         if work == "family":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
             (job.folder / "child").write_text(str(child.pid))
-        # Until it is told to end: by a stop, or by a file named "go" for those that are to end well.
-        while not (job.stop_asked and work != "deaf") and not (job.folder / "go").exists():
+        while not (job.folder / "go").exists():
             time.sleep(0.01)
+        job.stop_asked = work == "save"
     append_progress(job.folder, "end", reader=None)
 
 
@@ -40,5 +46,7 @@ if __name__ == "__main__":
     what, folder = sys.argv[1], Path(sys.argv[-1])
     if what == "early":
         sys.exit("unrecognized arguments: --nonsense")
+    if what == "late":
+        time.sleep(60)
     with running_job(folder, program=(sys.executable, __file__, what)) as running:
         work_on(running, what)

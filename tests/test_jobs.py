@@ -85,8 +85,8 @@ def wait_for(job: Job, *states: str) -> Job:
 
 
 def at_work(job: Job) -> Job:
-    """Wait until the job's process is inside its work, with its signal handler in place."""
-    eventually(lambda: read_progress(job).events)
+    """Wait until the job's process is in the midst of its work, with its signal handler in place."""
+    eventually(lambda: len(read_progress(job).events) > 1)
     return read_job(job.id)
 
 
@@ -164,15 +164,24 @@ def test_much_output_never_blocks_a_job() -> None:
 # Stopping
 
 
-def test_a_stopped_job_finishes_its_step_and_ends_as_stopped() -> None:
-    job = at_work(start("wait"))
+@pytest.mark.parametrize(("work", "last"), [("save", "end"), ("wait", "message")])
+def test_a_stopped_job_ends_as_stopped(work: str, last: str) -> None:
+    """Work that handles the signal by itself comes to its own end; other work is interrupted."""
+    job = at_work(start(work))
     began = time.monotonic()
     assert stop_job(job.id).state == "stopping"
     assert time.monotonic() - began < 2
     job = wait_for(job, "stopped")
     assert job.error == ""
-    assert read_progress(job).events[-1]["event"] == "end"
+    assert read_progress(job).events[-1]["event"] == last
     assert stop_job(job.id).state == "stopped", "a second press changes nothing"
+
+
+def test_a_job_stopped_before_its_process_has_begun_never_works() -> None:
+    job = start("late")
+    stop_job(job.id)
+    job = wait_for(job, "stopped")
+    assert read_progress(job).events == ()
 
 
 def test_a_job_that_does_not_hear_is_killed_after_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
