@@ -96,12 +96,8 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono"
 _TEXT = gr.themes.Size(
     name="readerboard", xxs="12px", xs="12px", sm="13px", md="15px", lg="16px", xl="20px", xxl="26px"
 )
-_SPACING = gr.themes.Size(
-    name="readerboard", xxs="1px", xs="2px", sm="4px", md="8px", lg="10px", xl="12px", xxl="20px"
-)
-_RADIUS = gr.themes.Size(
-    name="readerboard", xxs="1px", xs="2px", sm="3px", md="4px", lg="4px", xl="6px", xxl="8px"
-)
+_SPACING = gr.themes.Size(name="readerboard", xxs="1px", xs="2px", sm="4px", md="8px", lg="10px", xl="12px", xxl="20px")
+_RADIUS = gr.themes.Size(name="readerboard", xxs="1px", xs="2px", sm="3px", md="4px", lg="4px", xl="6px", xxl="8px")
 
 
 def _hue(name: str, shades: tuple[str, ...]) -> gr.themes.Color:

@@ -59,7 +59,7 @@ def marks_of(text: str, *marks: Mark) -> list[tuple[str, tuple[str, ...]]]:
         ("a\u00a0b  c   d", "b  c"),
         ("<script>alert('x')</script> & <b>Paris</b>", "Paris"),
         ("{{value}} ${value} **Paris** &lt;", "Paris"),
-        ('"quoted" & \'quoted\'', "& 'quoted'"),
+        ("\"quoted\" & 'quoted'", "& 'quoted'"),
     ],
 )
 def test_texts_survive_and_the_mark_holds_the_words(text: str, words: str) -> None:

@@ -1,0 +1,134 @@
+"""The shelf loads each reader once and keeps a few; visitors name only what they may."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from pages.access import Access, NotAllowed
+from pages.readers import EMBEDDED, Shelf, find_reader, label_of, list_readers
+from reader.errors import BadReader
+
+VISITORS = Access("off")
+
+
+class Loads:
+    """Counts what is loaded, and takes its time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.names: list[str] = []
+        self.seconds = seconds
+
+    def __call__(self, name: str) -> str:
+        self.names.append(name)
+        time.sleep(self.seconds)
+        return f"reader {name}"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("READER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("READER_LOADED", "2")
+    return tmp_path / "home"
+
+
+def put_reader(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_reader_is_loaded_once() -> None:
+    loads = Loads()
+    shelf = Shelf(loads)  # type: ignore[arg-type]
+    assert not shelf.holds("a")
+    assert shelf.take("a") is shelf.take("a")
+    assert shelf.holds("a") and loads.names == ["a"]
+
+
+def test_two_visitors_at_once_load_it_once() -> None:
+    loads = Loads(seconds=0.1)
+    shelf = Shelf(loads)  # type: ignore[arg-type]
+    taken: list[object] = []
+    visitors = [threading.Thread(target=lambda: taken.append(shelf.take("a"))) for _ in range(4)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert loads.names == ["a"] and taken == ["reader a"] * 4
+
+
+def test_the_least_recently_asked_goes_first() -> None:
+    loads = Loads()
+    shelf = Shelf(loads)  # type: ignore[arg-type]
+    for name in ("a", "b", "a", "c"):
+        shelf.take(name)
+    assert [shelf.holds(name) for name in ("a", "b", "c")] == [True, False, True]
+
+
+def test_a_reader_that_does_not_load_leaves_the_shelf_as_it_was() -> None:
+    def refuse(name: str) -> str:
+        raise BadReader(f"There is no {name}.")
+
+    shelf = Shelf(refuse)  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(BadReader, match="There is no a"):
+            shelf.take("a")
+    assert not shelf.holds("a")
+
+
+def test_everybody_may_name_the_embedded_reader_and_those_trained_here(home: Path) -> None:
+    trained = put_reader(home / "jobs" / "1" / "reader")
+    assert find_reader("", Shelf(), None, VISITORS) == EMBEDDED
+    assert find_reader("embedded", Shelf(), None, VISITORS) == EMBEDDED
+    assert find_reader("jobs/1/reader", Shelf(), None, VISITORS) == str(trained)
+    assert find_reader(str(trained), Shelf(), None, VISITORS) == str(trained)
+    assert label_of(str(trained)) == "trained here · 1"
+
+
+@pytest.mark.parametrize("name", ["jobs/../../outside", "{outside}", "../outside", "deepset/roberta", "jobs/2/reader"])
+def test_visitors_may_name_nothing_else(name: str, home: Path) -> None:
+    outside = put_reader(home.parent / "outside")
+    with pytest.raises(NotAllowed, match="is not one of the readers here"):
+        find_reader(name.format(outside=outside), Shelf(), None, VISITORS)
+
+
+def test_a_link_under_the_home_leads_out_of_it_in_vain(home: Path) -> None:
+    outside = put_reader(home.parent / "outside")
+    (home / "jobs").mkdir(parents=True)
+    (home / "jobs" / "link").symlink_to(outside)
+    with pytest.raises(NotAllowed):
+        find_reader("jobs/link", Shelf(), None, VISITORS)
+
+
+def test_whoever_may_train_may_load_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.readers.may", lambda request, access: True)
+    owner = Access("owner", session="secret")
+    assert find_reader("deepset/roberta@main", Shelf(), None, owner) == "deepset/roberta@main"
+    with pytest.raises(BadReader, match="or a Hub id"):
+        find_reader("/etc", Shelf(), None, owner)
+    assert find_reader("/etc", Shelf(), None, Access("on")) == "/etc"
+
+
+def test_a_reader_that_is_loaded_may_be_asked_by_all() -> None:
+    shelf = Shelf(Loads())  # type: ignore[arg-type]
+    shelf.take("deepset/roberta")
+    assert find_reader("deepset/roberta", shelf, None, VISITORS) == "deepset/roberta"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 301, 3, ["embedded"]])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    with pytest.raises(BadReader, match="not the name of a reader"):
+        find_reader(name, Shelf(), None, Access("on"))  # type: ignore[arg-type]
+
+
+def test_the_embedded_reader_comes_first_in_the_list(home: Path) -> None:
+    assert [choice.name for choice in list_readers()] == [EMBEDDED]
+
+
+def test_requests_of_gradio_are_what_access_expects() -> None:
+    assert hasattr(gr.Request(), "request")
