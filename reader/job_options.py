@@ -29,6 +29,7 @@ class Takes(Enum):
 TRAIN: dict[str, Takes] = {
     "base": Takes.PLACE,
     "data": Takes.PLACES,
+    "extra_data": Takes.PLACES,
     "eval_data": Takes.PLACE,
     "out": Takes.PLACE,
     "recipe": Takes.TEXT,
@@ -44,10 +45,14 @@ TRAIN: dict[str, Takes] = {
     "doc_stride": Takes.WHOLE,
     "precision": Takes.TEXT,
     "held_out": Takes.NUMBER,
+    "evaluations": Takes.WHOLE,
     "skip_bad": Takes.FLAG,
-    "negatives": Takes.WHOLE,
+    "negatives": Takes.NUMBER,
     "layer_decay": Takes.NUMBER,
+    "dropout": Takes.NUMBER,
     "average_last": Takes.WHOLE,
+    "teacher": Takes.PLACE,
+    "assume_unanswerable": Takes.NUMBER,
     "resume": Takes.FLAG,
 }
 EVALUATE: dict[str, Takes] = {

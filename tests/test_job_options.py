@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reader.errors import BadUsage
+from reader.job_options import TRAIN as TRAIN_OPTIONS
 from reader.job_options import checked_config, command_line, options_from_config
 
 TRAIN = {"kind": "train", "base": "embedded", "data": ["starter"]}
@@ -24,6 +26,10 @@ TRAIN = {"kind": "train", "base": "embedded", "data": ["starter"]}
         ({"learning_rate": 2e-5, "warmup": 0.1}, ["--learning-rate", "2e-05", "--warmup", "0.1"]),
         ({"seed": 0}, ["--seed", "0"]),
         ({"eval_data": "rajpurkar/squad_v2:validation"}, ["--eval-data", "rajpurkar/squad_v2:validation"]),
+        ({"extra_data": ["a", "b"]}, ["--extra-data", "a", "--extra-data", "b"]),
+        ({"teacher": "org/big", "dropout": 0.0}, ["--teacher", "org/big", "--dropout", "0.0"]),
+        ({"negatives": 0.5, "assume_unanswerable": 0.5}, ["--negatives", "0.5", "--assume-unanswerable", "0.5"]),
+        ({"evaluations": 4}, ["--evaluations", "4"]),
         ({"recipe": "$(id); 'x'"}, ["--recipe", "$(id); 'x'"]),
     ],
 )
@@ -49,6 +55,8 @@ def test_a_negative_number_stays_with_its_option() -> None:
         ({"max_steps": "20"}, "whole number"),
         ({"max_steps": 1.5}, "whole number"),
         ({"max_steps": True}, "whole number"),
+        ({"evaluations": 2.5}, "whole number"),
+        ({"negatives": "half"}, "a number"),
         ({"learning_rate": float("nan")}, "a number"),
         ({"skip_bad": "yes"}, "true or false"),
         ({"recipe": ["article"]}, "a text"),
@@ -90,3 +98,9 @@ def test_the_command_line_is_what_a_shell_reads_back() -> None:
     expected = ["--base", "embedded", "--data", odd, "--max-steps", "3", "--out", "my-reader"]
     assert shlex.split(line) == ["python", "-m", "reader", "train", *expected]
     assert "--job" not in line
+
+
+def test_a_job_takes_everything_that_training_can_be_told() -> None:
+    from reader.finetune import TrainOptions  # imports torch
+
+    assert {field.name for field in fields(TrainOptions)} <= set(TRAIN_OPTIONS)
