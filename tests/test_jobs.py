@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -55,7 +56,8 @@ def killed(folder: Path) -> list[psutil.Process]:
     """Kill what runs in the folder. Again and again: when a job dies, the next one of its queue is started."""
     found = processes_of(folder)
     for process in found:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     return found
 
 
@@ -196,8 +198,9 @@ def test_a_job_that_does_not_hear_is_killed_after_the_grace(monkeypatch: pytest.
 
 def test_stopping_a_job_that_has_died_tells_that_it_is_lost() -> None:
     job = at_work(start("wait"))
-    os.kill(pid_of(job), signal.SIGKILL)
-    eventually(lambda: not processes_of(job.folder))
+    pid = pid_of(job)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not psutil.pid_exists(pid))
     assert stop_job(job.id).state == "lost"
 
 
