@@ -148,13 +148,18 @@ def layout() -> Parts:
 # How it is wired
 
 
-def build(demo: gr.Blocks, access: Access, shelf: Shelf) -> None:
-    """Lay the tab out and wire it; to be called inside its gr.Tab."""
+def reader_choices() -> list[tuple[str, str]]:
+    """The readers to pick from, for a dropdown."""
+    return [(choice.label, choice.name) for choice in list_readers()]
+
+
+def build(demo: gr.Blocks, tab: gr.Tab, access: Access, shelf: Shelf) -> None:
+    """Lay the tab out and wire it; to be called inside it."""
     parts = layout()
     _wire_asking(parts, access, shelf)
     _wire_threshold(parts)
     _wire_text(parts)
-    _wire_opening(demo, parts)
+    _wire_opening(demo, tab, parts)
     _offer_endpoint(access, shelf)
 
 
@@ -328,15 +333,14 @@ def _reading(parts: Parts, context: str) -> dict[Any, Any]:
     }
 
 
-def _wire_opening(demo: gr.Blocks, parts: Parts) -> None:
+def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
     def open_page(request: gr.Request) -> dict[Any, Any]:
         examples = load_examples("starter").examples
         opening = open_with(dict(request.query_params), examples)
-        readers = [(choice.label, choice.name) for choice in list_readers()]
         return {
             parts.question: opening.question,
             parts.example: gr.Dropdown([(example_label(e), e.id) for e in examples], value=opening.example),
-            parts.reader: gr.Dropdown(readers, value=opening.reader),
+            parts.reader: gr.Dropdown(reader_choices(), value=opening.reader),
             **_reading(parts, opening.context),
             **_unasked(parts, notice(opening.hint or READY)),
             parts.chosen: opening.threshold,
@@ -353,6 +357,14 @@ def _wire_opening(demo: gr.Blocks, parts: Parts) -> None:
             **_unasked(parts),
         }
 
+    # A training may have ended since.
+    tab.select(
+        lambda: gr.Dropdown(reader_choices()),
+        outputs=parts.reader,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+    )
     for picker in (parts.example, parts.reader):
         picker.focus(None, js=SELECT_NAME % picker.elem_id, api_visibility="private")
     demo.load(

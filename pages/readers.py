@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,11 +81,15 @@ class Choice:
 def list_readers() -> list[Choice]:
     """The embedded reader and those that training left here, the newest first."""
     trained = [
-        Choice(f"trained here · {job.id}", f"jobs/{job.id}/reader")
+        Choice(f"trained on {_names(job.config.get('data', []))} · {job.id}", f"jobs/{job.id}/reader")
         for job in list_jobs()
         if job.state == "succeeded" and (job.folder / "reader" / "config.json").exists()
     ]
     return [Choice("embedded", EMBEDDED), *trained]
+
+
+def _names(sources: Sequence[str]) -> str:
+    return ", ".join(Path(source).name for source in sources) or "nothing"
 
 
 def find_reader(name: str, shelf: Shelf, request: gr.Request | None, access: Access) -> str:
@@ -115,4 +119,4 @@ def find_reader(name: str, shelf: Shelf, request: gr.Request | None, access: Acc
 def label_of(name: str) -> str:
     """What a reader is called on the page: the folder's name would not tell one job's reader from another's."""
     folder = Path(name)
-    return f"trained here · {folder.parent.name}" if folder.is_absolute() and folder.name == "reader" else name
+    return f"job {folder.parent.name}" if folder.is_absolute() and folder.name == "reader" else name

@@ -80,6 +80,26 @@ def test_the_answer_is_marked_at_its_offsets_in_the_unchanged_text(open_page: Op
     assert page.locator("#text script, #text b").count() == 0
 
 
+def test_a_double_click_reads_once(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    joined: list[str] = []
+    page.on("request", lambda request: joined.append(request.url) if "/queue/join" in request.url else None)
+    page.get_by_role("button", name="Ask", exact=True).dblclick()
+    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
+    assert len(joined) == 1
+
+
+def test_another_question_makes_the_verdict_pale(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    page.get_by_label("Question").press_sequentially(" And")
+    expect(page.locator("#verdict .stale")).to_be_visible()
+    page.get_by_label("Question").press("Enter")
+    expect(page.locator("#verdict .stale")).to_have_count(0)
+
+
 def test_enter_asks(open_page: OpenPage) -> None:
     page = open_on(open_page)
     page.get_by_label("Question").press("Enter")

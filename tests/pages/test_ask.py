@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pages.asking import LONGEST_TEXT, ask, endpoint, example_label, open_with, what_is_missing
+from pages.asking import LONGEST_TEXT, ask, endpoint, example_label, open_with, what_is_missing, what_takes_time
 from pages.readers import Shelf
 from pages.verdict import marked, percent, plain, readings, scale, slider_ends, verdict
 from reader.checkpoints import ReaderConfig
@@ -171,6 +171,14 @@ def test_what_is_missing_gets_a_hint(question: str, context: str, hint: str) -> 
 
 def test_a_question_and_a_text_miss_nothing() -> None:
     assert what_is_missing("q", "text") == ""
+
+
+def test_waiting_says_what_for() -> None:
+    shelf, _ = shelf_with(THIRD_PARIS)
+    assert what_takes_time(shelf, "embedded", CONTEXT).startswith("Loading the reader")
+    shelf.take("embedded")
+    assert what_takes_time(shelf, "embedded", CONTEXT) == "Reading…"
+    assert "60,000 characters" in what_takes_time(shelf, "embedded", "x" * 60_000)
 
 
 EXAMPLES = [

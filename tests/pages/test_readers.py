@@ -12,6 +12,7 @@ import pytest
 from pages.access import Access, NotAllowed
 from pages.readers import EMBEDDED, Shelf, find_reader, label_of, list_readers
 from reader.errors import BadReader
+from reader.job_files import Job, write_job
 
 VISITORS = Access("off")
 
@@ -87,7 +88,7 @@ def test_everybody_may_name_the_embedded_reader_and_those_trained_here(home: Pat
     assert find_reader("embedded", Shelf(), None, VISITORS) == EMBEDDED
     assert find_reader("jobs/1/reader", Shelf(), None, VISITORS) == str(trained)
     assert find_reader(str(trained), Shelf(), None, VISITORS) == str(trained)
-    assert label_of(str(trained)) == "trained here · 1"
+    assert label_of(str(trained)) == "job 1"
 
 
 @pytest.mark.parametrize("name", ["jobs/../../outside", "{outside}", "../outside", "deepset/roberta", "jobs/2/reader"])
@@ -126,8 +127,31 @@ def test_what_is_no_name_is_refused(name: object) -> None:
         find_reader(name, Shelf(), None, Access("on"))  # type: ignore[arg-type]
 
 
-def test_the_embedded_reader_comes_first_in_the_list(home: Path) -> None:
-    assert [choice.name for choice in list_readers()] == [EMBEDDED]
+def put_job(home: Path, job_id: str, state: str, reader: bool = True) -> None:
+    folder = home / "jobs" / job_id
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"kind": "train", "data": ["/data/my.csv", "org/set:train"]}')
+    write_job(Job(job_id, folder, "train", {}, state, created=1.0))  # type: ignore[arg-type]
+    if reader:
+        put_reader(folder / "reader")
+
+
+def test_the_list_holds_the_embedded_reader_and_what_training_left(home: Path) -> None:
+    put_job(home, "20260101-000000-aaaaaa", "succeeded")
+    put_job(home, "20260102-000000-bbbbbb", "succeeded")
+    put_job(home, "20260103-000000-cccccc", "failed")
+    put_job(home, "20260104-000000-dddddd", "succeeded", reader=False)
+    assert [(choice.label, choice.name) for choice in list_readers()] == [
+        ("embedded", "embedded"),
+        ("trained on my.csv, set:train · 20260102-000000-bbbbbb", "jobs/20260102-000000-bbbbbb/reader"),
+        ("trained on my.csv, set:train · 20260101-000000-aaaaaa", "jobs/20260101-000000-aaaaaa/reader"),
+    ]
+
+
+def test_every_name_in_the_list_may_be_asked_by_all(home: Path) -> None:
+    put_job(home, "20260101-000000-aaaaaa", "succeeded")
+    for choice in list_readers():
+        assert find_reader(choice.name, Shelf(), None, VISITORS)
 
 
 def test_requests_of_gradio_are_what_access_expects() -> None:
