@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def read_reader_config(folder: Path) -> ReaderConfig:
 
 
 def _config_from(stored: Any, where: str) -> ReaderConfig:
-    known = {field.name: type(field.default) for field in fields(ReaderConfig)}
+    known = {name: type(value) for name, value in asdict(ReaderConfig()).items()}
     if not isinstance(stored, dict) or stored.get("format_version", 1) != 1:
         raise BadReader(f"{where} is not a reader's settings of format 1. It was made by another version.")
     values: dict[str, Any] = {}
@@ -84,9 +84,10 @@ def _config_from(stored: Any, where: str) -> ReaderConfig:
         if name not in known:
             continue
         kind = known[name]
-        if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float, str)):
-            raise BadReader(f"{where}: {name} is {value!r}; expected a {kind.__name__}.")
-        values[name] = kind(value)
+        accepted = (int, float) if kind is float else kind
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            raise BadReader(f"{where}: {name} is {value!r}; expected a value of type {kind.__name__}.")
+        values[name] = float(value) if kind is float else value
     return ReaderConfig(**values)
 
 
@@ -95,20 +96,33 @@ def write_reader_config(folder: Path, config: ReaderConfig) -> None:
     write_json(folder / CONFIG_FILE, asdict(config))
 
 
-def load_checkpoint(name: str, *, as_base: bool = False) -> Checkpoint:
+def load_checkpoint(
+    name: str, *, as_base: bool = False, dropout: float | None = None, attention: str | None = None
+) -> Checkpoint:
     """Load a reader in float32 on the CPU; with ``as_base`` also an encoder that has no span head yet.
+
+    ``dropout``: the share of hidden states and attention weights dropped in training, instead of the checkpoint's
+    own.
 
     Raises `BadReader` for a checkpoint that is missing, pickled, not for question answering or (unless ``as_base``)
     without its head, and `HubUnreachable` for a Hub id when there is no Hub and no cached copy.
     """
     source = _Source.of(name)
     import torch
-    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
     options = source.options()
     with _sentences(name), _quiet():
+        architecture = AutoConfig.from_pretrained(source.path, **options)
+        if dropout is not None:
+            architecture.update(dict.fromkeys(_dropout_names(architecture), dropout))
         model, report = AutoModelForQuestionAnswering.from_pretrained(
-            source.path, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+            source.path,
+            config=architecture,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.path, use_fast=True, **options)
     if report["missing_keys"] and not as_base:
@@ -121,6 +135,12 @@ def load_checkpoint(name: str, *, as_base: bool = False) -> Checkpoint:
         raise BadReader(f"{name} has no fast tokenizer, and only those know the offsets of their tokens.")
     config = source.reader_config()
     return Checkpoint(name, model, tokenizer, config)
+
+
+def _dropout_names(architecture: Any) -> list[str]:
+    """What an architecture calls its dropout: ``hidden_dropout_prob`` in BERT, ``dropout`` in DistilBERT …"""
+    known = {"hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"}
+    return sorted(known & set(architecture.to_dict()))
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) -> None:
@@ -152,9 +172,7 @@ class _Source:
     def of(name: str) -> _Source:
         if name == "embedded":
             if not (EMBEDDED / "model.safetensors").exists():
-                raise BadReader(
-                    f"The embedded reader's weights are missing from {EMBEDDED}. Fetch the project anew."
-                )
+                raise BadReader(f"The embedded reader's weights are missing from {EMBEDDED}. Fetch the project anew.")
             return _Source(str(EMBEDDED))
         folder = Path(name).expanduser()
         if folder.exists():
@@ -172,9 +190,7 @@ class _Source:
             require_hub()
         except HubUnreachable as error:
             if not _is_cached(hub_name, revision or None):
-                raise HubUnreachable(
-                    f"{name} is not a local folder, so it would come from the Hub. {error}"
-                ) from None
+                raise HubUnreachable(f"{name} is not a local folder, so it would come from the Hub. {error}") from None
             return _Source(hub_name, revision or None, cached=True)
         _check_hub_files(hub_name, revision or None)
         return _Source(hub_name, revision or None)
@@ -233,9 +249,7 @@ def _check_hub_files(name: str, revision: str | None) -> None:
     limit = int(read_setting("READER_MAX_READER_MB"))
     megabytes = sum(files[file] for file in weights) / 1e6
     if megabytes > limit:
-        raise BadReader(
-            f"{name} is {megabytes:,.0f} MB; readers over {limit} MB are refused (READER_MAX_READER_MB)."
-        )
+        raise BadReader(f"{name} is {megabytes:,.0f} MB; readers over {limit} MB are refused (READER_MAX_READER_MB).")
 
 
 def _is_cached(name: str, revision: str | None) -> bool:

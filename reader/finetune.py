@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from reader.checkpoints import Checkpoint, load_checkpoint
@@ -32,7 +33,7 @@ from reader.features import TrainFeature, prepare_article_features, prepare_trai
 from reader.metrics import apply_threshold, choose_threshold, forced_metrics, judge
 from reader.predictor import ExtractiveReader, Precision, default_device, default_precision
 from reader.recipes import RECIPES, Recipe, RecipeName
-from reader.training_data import TrainingData, load_training_data, training_order
+from reader.training_data import SplitBy, TrainingData, load_training_data, training_order
 
 Report = Callable[..., None]  # report(event, **facts)
 
@@ -60,9 +61,11 @@ class TrainOptions:
     doc_stride: int | None = None
     precision: Precision | None = None
     held_out: float = 0.05
+    held_out_by: SplitBy = "article"
     evaluations: int | None = None
     negatives: float = 0.0
     layer_decay: float = 1.0
+    dropout: float | None = None
     average_last: int = 0
     teacher: str | None = None
     assume_unanswerable: float | None = None
@@ -122,18 +125,19 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
         options.data,
         options.extra_data,
         held_out=0.0 if options.recipe == "article" else options.held_out,
+        by=options.held_out_by,
         negatives=options.negatives,
         seed=options.seed,
         skip_bad=options.skip_bad,
     )
     torch.manual_seed(options.seed)  # before loading: a base without a head gets a random one
-    base = load_checkpoint(options.base, as_base=True)
+    device = default_device()
+    base = load_checkpoint(options.base, as_base=True, dropout=options.dropout)
     teacher = load_teacher(options.teacher, base) if options.teacher else None
     if settings.max_seq_length != base.config.max_seq_length or settings.doc_stride != base.config.doc_stride:
-        windows = {"max_seq_length": settings.max_seq_length, "doc_stride": settings.doc_stride}
-        base = replace(base, config=replace(base.config, **windows))
+        config = replace(base.config, max_seq_length=settings.max_seq_length, doc_stride=settings.doc_stride)
+        base = replace(base, config=config)
     features = prepare_features(base, data.train, options.recipe)
-    device = default_device()
     precision = options.precision or default_precision(device)
     steps = options.max_steps or math.ceil(len(features) * settings.epochs / settings.batch_size)
     evaluations = options.evaluations or math.ceil(steps * settings.batch_size / len(features))
@@ -433,6 +437,16 @@ class _ReaderTrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+def _quickest_attention(ids: torch.Tensor) -> AbstractContextManager[None]:
+    """On the CPU torch's fused attention takes a third of a step in its backward pass, the plain one a tenth.
+
+    The plain one holds all weights, which long windows have too many of.
+    """
+    if ids.device.type == "cpu" and ids.shape[1] <= 256:
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
 
 
 def _divergence(outputs: Any, taught: Any, mask: torch.Tensor) -> torch.Tensor:

@@ -211,9 +211,7 @@ def decide(
     for window in windows:
         count += 1
         null_score = min(null_score, window.null_score)
-        for start, end, score in zip(
-            window.starts.tolist(), window.ends.tolist(), window.scores.tolist(), strict=True
-        ):
+        for start, end, score in zip(window.starts.tolist(), window.ends.tolist(), window.scores.tolist(), strict=True):
             offsets = trim(context, start, end)
             if offsets[0] < offsets[1] and score > scores.get(offsets, -math.inf):
                 scores[offsets] = score

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from reader.errors import BadUsage
 from reader.examples import Example, ExampleSet, load_examples
 from reader.negatives import make_negatives
+
+SplitBy = Literal["article", "context"]
 
 _MAX_HELD_OUT = 2_500  # questions; more would cost time at every evaluation and tell no more
 _MEGA_BATCHES = 50  # batches sorted by length together: close lengths, and still a random order
@@ -36,6 +39,7 @@ def load_training_data(
     extra: Sequence[str] = (),
     *,
     held_out: float,
+    by: SplitBy = "article",
     negatives: float,
     seed: int,
     skip_bad: bool = False,
@@ -52,19 +56,22 @@ def load_training_data(
         raise BadUsage(f"The share of negatives is {negatives}; expected a number from 0 to 3.")
     sets = tuple(load_examples(source, skip_bad=skip_bad) for source in (*sources, *extra))
     examples = [example for each in sets[: len(sources)] for example in each.examples]
-    train, held = split_held_out(examples, share=held_out, seed=seed)
-    kept_apart = {example.context for example in held} | {example.title for example in held if example.title}
+    train, held = split_held_out(examples, share=held_out, by=by, seed=seed)
+    contexts = {example.context for example in held}
+    titles = {example.title for example in held if example.title} if by == "article" else set()
     train += [
         example
         for each in sets[len(sources) :]
         for example in each.examples
-        if example.context not in kept_apart and example.title not in kept_apart
+        if example.context not in contexts and example.title not in titles
     ]
     made = make_negatives(train, share=negatives, seed=seed) if negatives else []
     return TrainingData(sets, [*train, *made], held, len(made))
 
 
-def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
+def split_held_out(
+    examples: Sequence[Example], *, share: float, by: SplitBy = "article", seed: int
+) -> tuple[list[Example], list[Example]]:
     """Split into (train, held out) by article, or by context where articles are few or missing; never by question.
 
     Groups are drawn by a hash of their name, so that the split does not hang on the order of the examples. Nothing
@@ -73,10 +80,11 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
     wanted = min(round(len(examples) * share), _MAX_HELD_OUT)
     if not wanted:
         return list(examples), []
-    by_article = [example.title or example.context for example in examples]
-    drawn = _draw(by_article, wanted, seed)
-    groups = by_article if drawn else [example.context for example in examples]
-    drawn = drawn or _draw(groups, wanted, seed)
+    groups = [(example.title if by == "article" else "") or example.context for example in examples]
+    drawn = _draw(groups, wanted, seed)
+    if not drawn:
+        groups = [example.context for example in examples]
+        drawn = _draw(groups, wanted, seed)
     contexts = {example.context for example, group in zip(examples, groups, strict=True) if group in drawn}
     held = [example for example in examples if example.context in contexts]
     train = [example for example in examples if example.context not in contexts]
