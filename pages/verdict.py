@@ -44,7 +44,7 @@ def verdict(asked: Asked) -> str:
     answer = asked.answer
     if answer.best is None:
         return _verdict("no", "Not answerable from this text", "", ["the text holds no words to answer with"])
-    margin = f"{_DOT}{_tip('margin', MARGIN)} {signed(answer.null_score_diff)}"
+    margin = f"{_DOT}{tip('margin', MARGIN)} {signed(answer.null_score_diff)}"
     took = f"read in {_duration(asked.seconds)} ({escape(asked.reader)})"
     windows = [f"{answer.windows:,} windows"] if answer.windows > 1 else []
     if answer.answered:
@@ -55,7 +55,7 @@ def verdict(asked: Asked) -> str:
 
 
 def _verdict(which: str, says: str, share: str, facts: list[str]) -> str:
-    probability = f' <span class="share">{_tip(share, PROBABILITY)}</span>' if share else ""
+    probability = f' <span class="share">{tip(share, PROBABILITY)}</span>' if share else ""
     return (
         f'<div class="verdict {which}" role="status">'
         f'<p class="says"><span dir="auto">{escape(says)}</span>{probability}</p>'
@@ -110,7 +110,7 @@ def readings(asked: Asked) -> str:
     )
     return (
         '<table class="readings"><caption>Readings, the likeliest first</caption>'
-        f'<thead><tr><th scope="col">Reading</th><th scope="col" class="number">{_tip("Probability", PROBABILITY)}</th>'
+        f'<thead><tr><th scope="col">Reading</th><th scope="col" class="number">{tip("Probability", PROBABILITY)}</th>'
         f"</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -139,7 +139,8 @@ def _shortened(text: str, longest: int = 90) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def _tip(word: str, explanation: str) -> str:
+def tip(word: str, explanation: str) -> str:
+    """A word with its explanation on hover, focus and tap."""
     return (
         f'<span class="tip" tabindex="0">{escape(word)}'
         f'<span class="tip-text" role="tooltip">{escape(explanation)}</span></span>'
