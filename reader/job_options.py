@@ -45,6 +45,7 @@ TRAIN: dict[str, Takes] = {
     "doc_stride": Takes.WHOLE,
     "precision": Takes.TEXT,
     "held_out": Takes.NUMBER,
+    "held_out_by": Takes.TEXT,
     "evaluations": Takes.WHOLE,
     "skip_bad": Takes.FLAG,
     "negatives": Takes.NUMBER,
