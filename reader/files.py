@@ -9,18 +9,25 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reader.errors import BadData, BadUsage
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text as it is (no newline translation); the old file stays until the new one is whole."""
+    with new_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[TextIO]:
+    """Yield a UTF-8 text file beside ``path`` to write; it takes the place of ``path`` at the end, unless it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
         with beside.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

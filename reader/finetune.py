@@ -435,7 +435,8 @@ class _ReaderTrainer(Trainer):
     ) -> dict[str, float]:
         metrics = {f"{metric_key_prefix}_{key}": value for key, value in self.evaluate_examples().items()}
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        control: TrainerControl = self.control
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, control, metrics)
         return metrics
 
 

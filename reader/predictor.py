@@ -19,7 +19,7 @@ import numpy as np
 from reader.checkpoints import Checkpoint, ReaderConfig, load_checkpoint
 from reader.errors import BadReader, BadUsage
 from reader.examples import Example
-from reader.features import Feature, Windowing, prepare_validation_features
+from reader.features import Feature, Windowing, longest_window, prepare_validation_features
 from reader.postprocess import Answer, WindowSpans, best_spans, decide
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ class ExtractiveReader:
         self.precision: Precision = precision
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.windowing: Windowing = checkpoint.windowing
+        self.longest_window = longest_window(model.config)
         self._model = model
         # A fast tokenizer keeps its truncation as state, so that two threads may not call it at once.
-        self._tokenizing = threading.Lock()
+        self.tokenizing = threading.Lock()
 
     @classmethod
     def from_pretrained(
@@ -112,7 +113,7 @@ class ExtractiveReader:
         self, windowing: Windowing, examples: Sequence[Example], *, n_best: int, max_answer_length: int
     ) -> list[list[WindowSpans]]:
         """The best spans of every window, grouped by example: one pass of the model."""
-        with self._tokenizing:
+        with self.tokenizing:
             features = prepare_validation_features(windowing, examples)
         # Longest first: what does not fit into memory shows at once, not at the end.
         order = sorted(range(len(features)), key=lambda index: -len(features[index].input_ids))
