@@ -37,7 +37,7 @@ def build(access: Access) -> gr.Blocks:
     with gr.Blocks(title="Readerboard", analytics_enabled=False) as demo:
         gr.HTML(MASTHEAD)
         with gr.Tabs(elem_id="tabs") as tabs, gr.Tab("Ask", id="ask") as ask_tab:
-            ask.build(demo, ask_tab, access, shelf)
+            ask.build(demo, access, ask_tab, shelf)
         demo.load(open_tab, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
         for tab in (ask_tab,):
             tab.select(None, js=NOTE_TAB.format(tab=tab.id), api_visibility="private")

@@ -22,6 +22,9 @@ from reader.examples import load_examples
 
 READING_AT_ONCE = 4  # questions read at the same time; the others wait their turn
 
+# What only lays things out does not wait in the queue behind what reads.
+PLAIN: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
 READY = "Press Ask: the answer will be marked in the text."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 CHANGED = "The text has changed. Press Ask to read it."
@@ -107,7 +110,15 @@ def layout() -> Parts:
         verdict = gr.HTML(notice(READY), elem_id="verdict")
         with gr.Column(visible=False, elem_id="decision") as decision:
             scale = gr.HTML(elem_id="scale")
-            threshold = gr.Slider(-WIDEST, WIDEST, 0.0, step=0.01, label="Threshold", buttons=[], elem_id="threshold")
+            threshold = gr.Slider(
+                -WIDEST,
+                WIDEST,
+                0.0,
+                step=0.01,
+                label="Threshold: answers while the margin is left of it",
+                buttons=[],
+                elem_id="threshold",
+            )
             own = gr.Button("", size="sm", visible=False, elem_id="own-threshold")
         with gr.Column(elem_id="ask-text"):
             with gr.Row(elem_id="ask-text-head"):
@@ -153,7 +164,7 @@ def reader_choices() -> list[tuple[str, str]]:
     return [(choice.label, choice.name) for choice in list_readers()]
 
 
-def build(demo: gr.Blocks, tab: gr.Tab, access: Access, shelf: Shelf) -> None:
+def build(demo: gr.Blocks, access: Access, tab: gr.Tab, shelf: Shelf) -> None:
     """Lay the tab out and wire it; to be called inside it."""
     parts = layout()
     _wire_asking(parts, access, shelf)
@@ -173,7 +184,6 @@ def _shown(parts: Parts, asked: Asked, chosen: float | None) -> dict[Any, Any]:
         parts.decision: gr.Column(visible=asked.answer.best is not None),
         parts.scale: scale(asked),
         parts.threshold: gr.Slider(minimum=-asked.ends, maximum=asked.ends, value=asked.answer.threshold),
-        parts.readings: readings(asked),
     }
 
 
@@ -184,6 +194,7 @@ def _decided(parts: Parts, asked: Asked, chosen: float | None) -> dict[Any, Any]
         parts.asked: asked,
         parts.chosen: chosen,
         parts.verdict: verdict(asked),
+        parts.readings: readings(asked),
         parts.own: gr.Button(
             f"Back to the reader's own threshold, {signed(own)}", visible=asked.answer.threshold != own
         ),
@@ -235,17 +246,13 @@ def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
     asking.then(
         lambda: gr.Button("Ask", interactive=True),
         outputs=parts.ask,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **PLAIN,
     ).then(None, js=SCROLL_TO_ANSWER, api_visibility="private")
     parts.question.input(None, js=AGE_VERDICT, api_visibility="private")
     asking.failure(
         lambda: _unasked(parts, notice(FAULT, "alarm")),
         outputs=parts.answered,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **PLAIN,
     )
 
 
@@ -267,27 +274,21 @@ def _wire_threshold(parts: Parts) -> None:
     parts.threshold.input(
         decide,
         inputs=[parts.asked, parts.threshold],
-        outputs=[parts.asked, parts.chosen, parts.verdict, parts.own, parts.text],
-        show_progress="hidden",
+        outputs=[parts.asked, parts.chosen, parts.verdict, parts.readings, parts.own, parts.text],
         trigger_mode="always_last",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
     parts.own.click(
         decide_as_reader,
         inputs=parts.asked,
         outputs=parts.answered,
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
     # The margins of two readers are not comparable, so a threshold chosen for one says nothing to the next.
     parts.reader.input(
         lambda: {parts.chosen: None, **_unasked(parts)},
         outputs=parts.answered,
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
 
 
@@ -308,17 +309,13 @@ def _wire_text(parts: Parts) -> None:
     parts.edit.click(
         edit,
         outputs=[parts.text, parts.context, parts.edit, parts.done],
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
     parts.done.click(
         done,
         inputs=parts.context,
         outputs=parts.answered,
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
 
 
@@ -361,26 +358,20 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
     tab.select(
         lambda: gr.Dropdown(reader_choices()),
         outputs=parts.reader,
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
     for picker in (parts.example, parts.reader):
         picker.focus(None, js=SELECT_NAME % picker.elem_id, api_visibility="private")
     demo.load(
         open_page,
         outputs=[parts.question, parts.example, parts.reader, *parts.answered],
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
     parts.example.input(
         take_example,
         inputs=parts.example,
         outputs=[parts.question, *parts.answered],
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
+        **PLAIN,
     )
 
 

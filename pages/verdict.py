@@ -40,26 +40,28 @@ class Asked:
 
 
 def verdict(asked: Asked) -> str:
-    """The decision in a line, and the figures that it rests on in another."""
+    """The decision in a line, and the figures that it rests on below it."""
     answer = asked.answer
     if answer.best is None:
         return _verdict("no", "Not answerable from this text", "", ["the text holds no words to answer with"])
-    margin = f"{_DOT}{tip('margin', MARGIN)} {signed(answer.null_score_diff)}"
-    took = f"read in {_duration(asked.seconds)} ({escape(asked.reader)})"
-    windows = [f"{answer.windows:,} windows"] if answer.windows > 1 else []
+    figures = [
+        f"{_DOT}{tip('margin', MARGIN)} {signed(answer.null_score_diff)}",
+        f"read in {_duration(asked.seconds)} ({escape(asked.reader)})",
+        *([f"{answer.windows:,} windows"] if answer.windows > 1 else []),
+    ]
     if answer.answered:
-        return _verdict("yes", answer.text, percent(answer.probability), [margin, took, *windows])
+        return _verdict("yes", answer.text, percent(answer.probability), figures)
     closest = f"closest reading: “{escape(_shortened(answer.best.text))}” {percent(answer.best.probability)}"
     share = percent(answer.no_answer_probability)
-    return _verdict("no", "Not answerable from this text", share, [closest, margin, took, *windows])
+    return _verdict("no", "Not answerable from this text", share, [closest], figures)
 
 
-def _verdict(which: str, says: str, share: str, facts: list[str]) -> str:
+def _verdict(which: str, says: str, share: str, *facts: list[str]) -> str:
     probability = f' <span class="share">{tip(share, PROBABILITY)}</span>' if share else ""
+    lines = "".join(f'<p class="facts">{" · ".join(line)}</p>' for line in facts)
     return (
         f'<div class="verdict {which}" role="status">'
-        f'<p class="says"><span dir="auto">{escape(says)}</span>{probability}</p>'
-        f'<p class="facts">{" · ".join(facts)}</p></div>'
+        f'<p class="says"><span dir="auto">{escape(says)}</span>{probability}</p>{lines}</div>'
     )
 
 
@@ -99,14 +101,17 @@ def scale(asked: Asked) -> str:
 
 
 def readings(asked: Asked) -> str:
-    """The n-best spans and "not answerable", the likeliest first."""
+    """The n-best spans and "not answerable", the likeliest first; what the reader says is set off."""
     answer = asked.answer
-    rows = [(span.probability, escape(_shortened(span.text)), False) for span in answer.alternatives[:READINGS]]
-    rows.append((answer.no_answer_probability, "not answerable", True))
+    rows = [
+        (span.probability, escape(_shortened(span.text)), answer.answered and span == answer.best)
+        for span in answer.alternatives[:READINGS]
+    ]
+    rows.append((answer.no_answer_probability, "not answerable", not answer.answered))
     rows.sort(key=lambda row: -row[0])
     body = "".join(
-        f'<tr><td{" class=none" if is_null else " dir=auto"}>{text}</td><td class="number">{percent(share)}</td></tr>'
-        for share, text, is_null in rows
+        f'<tr{" class=said" if said else ""}><td dir="auto">{text}</td><td class="number">{percent(share)}</td></tr>'
+        for share, text, said in rows
     )
     return (
         '<table class="readings"><caption>Readings, the likeliest first</caption>'

@@ -122,6 +122,14 @@ def test_readings_hold_not_answerable_in_its_place() -> None:
     assert rows.index("70\u00a0%") < rows.index("20\u00a0%") < rows.index("10\u00a0%")
 
 
+def test_the_reading_that_is_said_is_set_off() -> None:
+    shelf, _ = shelf_with(THIRD_PARIS)
+    asked = ask(shelf, "embedded", "Which?", CONTEXT, None)
+    assert '<tr class=said><td dir="auto">Paris</td>' in readings(asked)
+    assert '<tr class=said><td dir="auto">not answerable</td>' in readings(asked.at_threshold(-5.0))
+    assert readings(asked).count("said") == 1
+
+
 def test_a_long_text_keeps_the_session_small() -> None:
     text = "word " * 200_000
     shelf, _ = shelf_with(answer_of(Span(500_000, 500_004, "word", 3.0, 0.7)))
