@@ -1,0 +1,280 @@
+"""A training run in words and HTML: its state in a sentence, its figures, the list of all, and the end of its log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+from pages.curves import figures_curve, loss_curve
+from pages.readers import label_of
+from pages.training import data_label
+from pages.watching import Course, View
+from reader.jobs import Job
+
+FEW = 100  # questions; figures of fewer say little
+
+WORDS = {
+    "queued": "Waiting",
+    "running": "Running",
+    "stopping": "Stopping",
+    "succeeded": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "lost": "Lost",
+}
+# A shape for each state, so that it is never told by colour alone.
+SHAPES = {
+    "queued": "○",
+    "running": "●",
+    "stopping": "◐",
+    "succeeded": "✓",
+    "stopped": "■",
+    "failed": "✕",
+    "lost": "✕",
+}
+NOTHING_YET = (
+    '<div class="empty"><p>No training yet.</p><p class="quiet">Press Train: as the form stands, it takes about a '
+    "minute, and ends with a reader of your own to ask.</p></div>"
+)
+
+
+# One job
+
+
+def title_of(job: Job) -> str:
+    """What a job does, in a few words."""
+    if not job.config:
+        return f"Job {job.id}"
+    data = " + ".join(data_label(str(source)) for source in job.config.get("data", []))
+    return f"{_base_of(job)} on {data}, {_length_of(job)}"
+
+
+def status(view: View) -> str:
+    """The chosen job: title, state, how far it is, and what to do with the result."""
+    job, course = view.chosen, view.course
+    if job is None:
+        return NOTHING_YET
+    says, remedy = _sentence(job, course, view.before)
+    why = f'<p class="why">{escape(remedy)}</p>' if remedy else ""
+    return (
+        f'<section class="job {job.state}"><h2>{escape(title_of(job))}</h2>'
+        f'<p class="state"><b>{_shape(job)}{WORDS[job.state]}</b> <span>{escape(says)}</span></p>{_bar(job, course)}'
+        f"{why}{_figures(job, course)}{_ways_on(job)}"
+        f'<p class="facts">{escape(_facts(job, course))}</p></section>'
+    )
+
+
+def curves(view: View) -> str:
+    """The loss and, from the second evaluation on, the held-out figures, drawn beside each other."""
+    course = view.course
+    if view.chosen is None:
+        return ""
+    told = course.evaluations
+    held_out = figures_curve(
+        [each["step"] for each in told],
+        [
+            ("F1", [each.get("f1") for each in told]),
+            ("answerable", [each.get("HasAns_f1") for each in told]),
+            ("not answerable", [each.get("NoAns_f1") for each in told]),
+        ],
+        course.total_steps,
+    )
+    drawn = loss_curve(course.steps, course.losses, course.total_steps) + held_out
+    return f'<div class="charts">{drawn}</div>' if drawn else ""
+
+
+def log_tail(lines: Sequence[str]) -> str:
+    """The last lines of the log, as they are."""
+    return f'<pre class="log" tabindex="0">{escape(chr(10).join(lines)) or "Nothing has been written yet."}</pre>'
+
+
+def _sentence(job: Job, course: Course, before: int) -> tuple[str, str]:
+    """What goes on, and what a person can do about it."""
+    step = f"step {course.step:,} of {course.total_steps:,}"
+    match job.state:
+        case "queued":
+            ahead = "for 1 job before it" if before == 1 else f"for {before} jobs before it" if before else ""
+            return f"{ahead}; it starts by itself" if ahead else "it starts in a moment", ""
+        case "running":
+            return _at_work(course, step), ""
+        case "stopping":
+            return "it finishes its step and saves", ""
+        case "succeeded":
+            return f"in {spent(job)}", ""
+        case "stopped":
+            at = f"at {step}" if course.step else "before its first step"
+            return at, job.error or "Resume goes on from its last checkpoint."
+        case "lost":
+            return f"at {step}" if course.step else "", job.error
+        case _:
+            return f"at {step}" if course.step else "", job.error
+
+
+def _at_work(course: Course, step: str) -> str:
+    if not course.start:
+        return "loading the base and the data…"
+    if not course.steps:
+        return f"preparing the first of {course.total_steps:,} steps…"
+    if course.step >= course.total_steps:
+        if course.done and course.latest == "progress":
+            return f"evaluating: {course.done[0]:,} of {course.done[1]:,} questions"
+        return "all steps done; evaluating and saving the reader…"
+    rate, left = course.last_step.get("examples_per_second"), course.last_step.get("eta_seconds")
+    parts = [step]
+    if isinstance(rate, int | float):
+        parts.append(f"{rate:.1f} examples/s")
+    if isinstance(left, int | float):
+        parts.append(time_left(left))
+    return " · ".join(parts)
+
+
+def _bar(job: Job, course: Course) -> str:
+    if job.state not in ("running", "stopping", "stopped", "lost", "failed") or not course.total_steps:
+        return ""
+    label = f"step {course.step} of {course.total_steps}"
+    return f'<progress max="{course.total_steps}" value="{course.step}" aria-label="{label}">{label}</progress>'
+
+
+def _figures(job: Job, course: Course) -> str:
+    best = course.best
+    if best is None:
+        if job.state == "succeeded":
+            return "<p>No questions were held out, so there are no figures of it yet.</p>"
+        return ""
+    tiles = [
+        ("F1", _percent(best.get("f1"))),
+        ("exact match", _percent(best.get("exact"))),
+        ("F1, answerable", _percent(best.get("HasAns_f1"))),
+        ("F1, not answerable", _percent(best.get("NoAns_f1"))),
+        ("threshold", _signed(best.get("threshold"))),
+    ]
+    shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles if value)
+    held_out = course.start.get("held_out")
+    count = f"{held_out:,} held-out questions" if isinstance(held_out, int) else "the held-out questions"
+    few = " So few say little." if isinstance(held_out, int) and held_out < FEW else ""
+    when = f"best so far, after step {best['step']:,}" if job.active else f"after step {best['step']:,}"
+    return f'<dl class="tiles">{shown}</dl><p class="facts">On {count}, {when}.{few}</p>'
+
+
+def _ways_on(job: Job) -> str:
+    """Links, so that they can be opened beside this page, too."""
+    links = []
+    if (job.folder / "reader" / "config.json").is_file() and job.state == "succeeded":
+        asked = urlencode({"tab": "ask", "reader": f"jobs/{job.id}/reader"})
+        links.append(f'<a class="go primary" href="?{asked}">Ask it</a>')
+    if (job.folder / "evaluation" / "run.json").is_file():
+        judged = urlencode({"tab": "judge", "run": f"jobs/{job.id}/evaluation"})
+        links.append(f'<a class="go" href="?{judged}">Judge it</a>')
+    return f'<p class="ways">{" ".join(links)}</p>' if links else ""
+
+
+def _facts(job: Job, course: Course) -> str:
+    facts = [f"recipe {job.config['recipe']}"] if job.config.get("recipe") else []
+    start = course.start
+    if isinstance(start.get("examples"), int) and isinstance(start.get("features"), int):
+        facts.append(f"{start['examples']:,} questions in {start['features']:,} windows")
+    if start.get("device"):
+        precision = f", {start['precision']}" if start.get("precision") else ""
+        facts.append(f"{'GPU' if start['device'] == 'cuda' else str(start['device']).upper()}{precision}")
+    if job.started:
+        facts.append(f"started {moment(job.started)}")
+    return " · ".join([*facts, f"job {job.id}"])
+
+
+# All jobs
+
+
+def jobs_table(view: View) -> str:
+    """All training jobs; each name is a link, which the page follows without loading itself anew."""
+    if not view.jobs:
+        return ""
+    chosen = view.chosen.id if view.chosen else ""
+    rows = "".join(_row(job, view.courses[job.id], job.id == chosen) for job in view.jobs)
+    heads = ("Job", "State", "Base", "Data", "Length", "Recipe")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    return (
+        '<div class="table"><table class="plain jobs"><caption>All training jobs</caption>'
+        f'<thead><tr>{head}<th scope="col" class="number">Held-out F1</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _row(job: Job, course: Course, chosen: bool) -> str:
+    best = course.best
+    state = WORDS[job.state]
+    if job.active and course.total_steps:
+        state = f"{state}, {100 * course.step // course.total_steps} %"
+    data = ", ".join(data_label(str(source)) for source in job.config.get("data", []))
+    link = urlencode({"tab": "train", "job": job.id})
+    cells = [_base_of(job), data, _length_of(job), job.config.get("recipe", "")]
+    return (
+        f"<tr{' class=chosen aria-current=true' if chosen else ''}>"
+        f'<td><a href="?{link}" data-job="{job.id}">{moment(job.created) or job.id}</a></td>'
+        f'<td class="{job.state}">{_shape(job)}{state}</td>'
+        f"{''.join(f'<td>{escape(str(cell))}</td>' for cell in cells)}"
+        f'<td class="number">{_percent(best.get("f1")) if best else "–"}</td></tr>'
+    )
+
+
+# Words
+
+
+def time_left(seconds: float) -> str:
+    """How long it will take, as roughly as it can be known."""
+    if seconds < 10:
+        return "a few seconds left"
+    if seconds < 90:
+        return f"about {10 * round(seconds / 10)} s left"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min left"
+    if seconds < 36 * 3600:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours} h {minutes} min left"
+    return f"{round(seconds / 86400)} days left"
+
+
+def duration(seconds: float) -> str:
+    """How long it took."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def spent(job: Job) -> str:
+    """How long a job ran, from its last start to its end or now."""
+    return duration(max(0.0, (job.ended or time.time()) - (job.started or job.created)))
+
+
+def moment(seconds: float) -> str:
+    """A time of day with its day, by this machine's clock; "" where it is not known."""
+    return datetime.fromtimestamp(seconds).strftime("%d %b, %H:%M").lstrip("0") if seconds else ""
+
+
+def _base_of(job: Job) -> str:
+    return label_of(str(job.config.get("base", "")))
+
+
+def _length_of(job: Job) -> str:
+    steps, epochs = job.config.get("max_steps"), job.config.get("epochs")
+    if steps is not None:
+        return f"{steps:,} step{'s' * (steps != 1)}"
+    return f"{epochs:g} epoch{'s' * (epochs != 1)}" if epochs is not None else ""
+
+
+def _shape(job: Job) -> str:
+    return f'<i aria-hidden="true">{SHAPES[job.state]}</i> '
+
+
+def _percent(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, int | float) else ""
+
+
+def _signed(value: Any) -> str:
+    return f"{value:+.2f}".replace("-", "−") if isinstance(value, int | float) else ""
