@@ -32,10 +32,10 @@ CHANGED = "The text has changed. Press Ask to read it."
 # So that typing searches a picker's list, instead of going on after the name that stands there.
 SELECT_NAME = "() => document.querySelector('#%s input').select()"
 # A verdict on another question than the one that stands there now is shown paler.
-AGE_VERDICT = """() => document.querySelector("#verdict .verdict:is(.yes, .no)")?.classList.add("stale")"""
+AGE_VERDICT = """() => document.querySelector("#ask-verdict .verdict:is(.yes, .no)")?.classList.add("stale")"""
 # Only the text's own box is scrolled, so that the question stays in view.
 SCROLL_TO_ANSWER = """() => requestAnimationFrame(() => {
-    const mark = document.querySelector("#text mark.predicted");
+    const mark = document.querySelector("#ask-reading mark.predicted");
     const box = mark?.closest(".reading");
     if (box) box.scrollTop += mark.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
 })"""
@@ -94,22 +94,22 @@ def layout() -> Parts:
                 lines=1,  # so Enter asks, and Shift + Enter breaks the line
                 max_lines=4,
                 autofocus=True,
-                elem_id="question",
+                elem_id="ask-question-text",
                 scale=1,
             )
             button = gr.Button("Ask", variant="primary", elem_id="ask-button", scale=0, min_width=110)
         with gr.Column(elem_id="ask-pick"):
-            example = gr.Dropdown([], label="Example", elem_id="example", num_choices_shown=None)
+            example = gr.Dropdown([], label="Example", elem_id="ask-example", num_choices_shown=None)
             reader = gr.Dropdown(
                 [("embedded", EMBEDDED)],
                 value=EMBEDDED,
                 label="Reader: pick one, or type a Hub id",
                 allow_custom_value=True,
-                elem_id="reader",
+                elem_id="ask-reader",
             )
-        verdict = gr.HTML(notice(READY), elem_id="verdict")
-        with gr.Column(visible=False, elem_id="decision") as decision:
-            scale = gr.HTML(elem_id="scale")
+        verdict = gr.HTML(notice(READY), elem_id="ask-verdict")
+        with gr.Column(visible=False, elem_id="ask-decision") as decision:
+            scale = gr.HTML(elem_id="ask-scale")
             threshold = gr.Slider(
                 -WIDEST,
                 WIDEST,
@@ -117,15 +117,15 @@ def layout() -> Parts:
                 step=0.01,
                 label="Threshold: answers while the margin is left of it",
                 buttons=[],
-                elem_id="threshold",
+                elem_id="ask-threshold",
             )
-            own = gr.Button("", size="sm", visible=False, elem_id="own-threshold")
+            own = gr.Button("", size="sm", visible=False, elem_id="ask-own-threshold")
         with gr.Column(elem_id="ask-text"):
             with gr.Row(elem_id="ask-text-head"):
                 gr.HTML("<h2>Text</h2>")
-                edit = gr.Button("Edit text", size="sm", scale=0, min_width=100, elem_id="edit-text")
-                done = gr.Button("Done", size="sm", scale=0, min_width=100, visible=False, elem_id="done-text")
-            text = gr.HTML(elem_id="text")
+                edit = gr.Button("Edit text", size="sm", scale=0, min_width=100, elem_id="ask-edit")
+                done = gr.Button("Done", size="sm", scale=0, min_width=100, visible=False, elem_id="ask-done")
+            text = gr.HTML(elem_id="ask-reading")
             context = gr.Textbox(
                 label="Text",
                 show_label=False,
@@ -133,9 +133,9 @@ def layout() -> Parts:
                 lines=14,
                 max_lines=24,
                 visible=False,
-                elem_id="context",
+                elem_id="ask-context",
             )
-        readings = gr.HTML(elem_id="readings")
+        readings = gr.HTML(elem_id="ask-readings")
     return Parts(
         question=question,
         ask=button,
@@ -164,7 +164,7 @@ def reader_choices() -> list[tuple[str, str]]:
     return [(choice.label, choice.name) for choice in list_readers()]
 
 
-def build(demo: gr.Blocks, access: Access, tab: gr.Tab, shelf: Shelf) -> None:
+def build(demo: gr.Blocks, tab: gr.Tab, access: Access, shelf: Shelf) -> None:
     """Lay the tab out and wire it; to be called inside it."""
     parts = layout()
     _wire_asking(parts, access, shelf)

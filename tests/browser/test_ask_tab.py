@@ -32,7 +32,7 @@ def known_reader(running_app: App) -> Path:
 
 def open_on(open_page: OpenPage, question: str = QUESTION, context: str = TEXT, **more: str) -> Page:
     page = open_page(question=question, context=context, reader=READER, **more)
-    expect(page.locator("#text .reading-text")).to_have_text(context, use_inner_text=False)
+    expect(page.locator("#ask-reading .reading-text")).to_have_text(context, use_inner_text=False)
     return page
 
 
@@ -41,15 +41,15 @@ def ask(page: Page) -> None:
 
 
 def text_of(page: Page) -> str:
-    return str(page.evaluate("document.querySelector('#text .reading-text').textContent"))
+    return str(page.evaluate("document.querySelector('#ask-reading .reading-text').textContent"))
 
 
 def marked_offsets(page: Page) -> list[list[int]]:
     """Offsets of the marks in code points, measured in the browser's own text."""
     return page.evaluate(
-        """() => [...document.querySelectorAll("#text mark.predicted")].map(mark => {
+        """() => [...document.querySelectorAll("#ask-reading mark.predicted")].map(mark => {
             const range = document.createRange();
-            range.setStart(document.querySelector("#text .reading-text"), 0);
+            range.setStart(document.querySelector("#ask-reading .reading-text"), 0);
             range.setEnd(mark.firstChild, 0);
             const start = [...range.toString()].length;
             return [start, start + [...mark.textContent].length];
@@ -58,26 +58,26 @@ def marked_offsets(page: Page) -> list[list[int]]:
 
 
 def move_threshold(page: Page, value: str) -> None:
-    page.locator("#threshold input[type=range]").fill(value)
+    page.locator("#ask-threshold input[type=range]").fill(value)
 
 
 def test_the_page_opens_on_an_example_ready_to_ask(open_page: OpenPage) -> None:
     page = open_page()
     expect(page.get_by_label("Question")).not_to_have_value("")
-    expect(page.locator("#text .reading-text")).not_to_be_empty()
+    expect(page.locator("#ask-reading .reading-text")).not_to_be_empty()
     expect(page.get_by_role("combobox", name="Example")).to_have_value(re.compile("^answerable · "))
-    expect(page.locator("#verdict")).to_contain_text("Press Ask")
+    expect(page.locator("#ask-verdict")).to_contain_text("Press Ask")
     assert page.title() == "Readerboard"
 
 
 def test_the_answer_is_marked_at_its_offsets_in_the_unchanged_text(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
     assert text_of(page) == TEXT
     assert marked_offsets(page) == [[LAST, LAST + 5]], "the last of three"
     assert page.title() == "Readerboard", "the script in the text stayed text"
-    assert page.locator("#text script, #text b").count() == 0
+    assert page.locator("#ask-reading script, #ask-reading b").count() == 0
 
 
 def test_a_double_click_reads_once(open_page: OpenPage) -> None:
@@ -85,7 +85,7 @@ def test_a_double_click_reads_once(open_page: OpenPage) -> None:
     joined: list[str] = []
     page.on("request", lambda request: joined.append(request.url) if "/queue/join" in request.url else None)
     page.get_by_role("button", name="Ask", exact=True).dblclick()
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
     assert len(joined) == 1
 
@@ -93,72 +93,72 @@ def test_a_double_click_reads_once(open_page: OpenPage) -> None:
 def test_another_question_makes_the_verdict_pale(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
     page.get_by_label("Question").press_sequentially(" And")
-    expect(page.locator("#verdict .stale")).to_be_visible()
+    expect(page.locator("#ask-verdict .stale")).to_be_visible()
     page.get_by_label("Question").press("Enter")
-    expect(page.locator("#verdict .stale")).to_have_count(0)
+    expect(page.locator("#ask-verdict .stale")).to_have_count(0)
 
 
 def test_enter_asks(open_page: OpenPage) -> None:
     page = open_on(open_page)
     page.get_by_label("Question").press("Enter")
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
 
 
 def test_the_threshold_decides_there_and_back_without_the_model(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
-    read_in = page.locator("#verdict .facts").inner_text().split("read in")[1]
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    read_in = page.locator("#ask-verdict .facts").last.inner_text().split("read in")[1]
     joined: list[str] = []
     page.on("request", lambda request: joined.append(request.url) if "/queue/join" in request.url else None)
 
     move_threshold(page, "-14")
-    expect(page.locator("#verdict .says")).to_contain_text("Not answerable from this text")
-    expect(page.locator("#text mark")).to_have_count(0)
-    assert page.locator("#verdict .facts").inner_text().split("read in")[1] == read_in
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
+    expect(page.locator("#ask-reading mark")).to_have_count(0)
+    assert page.locator("#ask-verdict .facts").last.inner_text().split("read in")[1] == read_in
 
     move_threshold(page, "14")
-    expect(page.locator("#verdict .says")).to_contain_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
     assert marked_offsets(page) == [[LAST, LAST + 5]]
     assert joined == [], "reading is queued, deciding is not: nothing was read again"
 
     page.get_by_role("button", name="Back to the reader's own threshold").click()
-    expect(page.locator("#threshold input[type=range]")).to_have_value("0")
+    expect(page.locator("#ask-threshold input[type=range]")).to_have_value("0")
 
 
 def test_a_text_without_the_answer_is_not_answerable(open_page: OpenPage) -> None:
     page = open_on(open_page, context="Only Lyon is named here.")
     ask(page)
-    expect(page.locator("#verdict .says")).to_contain_text("Not answerable from this text")
-    expect(page.locator("#text mark")).to_have_count(0)
-    expect(page.locator("#readings")).to_contain_text("not answerable")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
+    expect(page.locator("#ask-reading mark")).to_have_count(0)
+    expect(page.locator("#ask-readings")).to_contain_text("not answerable")
 
 
 def test_an_empty_question_and_an_empty_text_get_a_hint(open_page: OpenPage) -> None:
     page = open_on(open_page)
     page.get_by_label("Question").fill("  ")
     ask(page)
-    expect(page.locator("#verdict")).to_contain_text("Type a question about the text")
+    expect(page.locator("#ask-verdict")).to_contain_text("Type a question about the text")
     page.get_by_role("button", name="Edit text").click()
     page.get_by_placeholder("Paste the text to read here.").fill("")
     ask(page)
-    expect(page.locator("#verdict")).to_contain_text("There is no text to read yet")
+    expect(page.locator("#ask-verdict")).to_contain_text("There is no text to read yet")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
 
 
 def test_an_edited_text_is_the_one_that_is_read(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)
-    expect(page.locator("#text mark")).to_have_count(1)
+    expect(page.locator("#ask-reading mark")).to_have_count(1)
     page.get_by_role("button", name="Edit text").click()
     page.get_by_placeholder("Paste the text to read here.").fill("مدينة Rouen الجميلة")
     page.get_by_role("button", name="Done").click()
-    expect(page.locator("#verdict")).to_contain_text("The text has changed")
-    expect(page.locator("#readings table")).to_have_count(0)
+    expect(page.locator("#ask-verdict")).to_contain_text("The text has changed")
+    expect(page.locator("#ask-readings table")).to_have_count(0)
     ask(page)
-    expect(page.locator("#text mark")).to_have_text("Rouen")
+    expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
     assert marked_offsets(page) == [[6, 11]]
 
 
@@ -169,14 +169,14 @@ def test_an_example_brings_its_question_and_its_text(open_page: OpenPage) -> Non
     picker.press_sequentially("not answerable")
     page.get_by_role("option").first.click()
     expect(page.get_by_label("Question")).not_to_have_value(QUESTION)
-    expect(page.locator("#text .reading-text")).not_to_contain_text("Rouen")
+    expect(page.locator("#ask-reading .reading-text")).not_to_contain_text("Rouen")
 
 
 def test_a_reader_that_is_not_there_is_said_in_a_sentence(open_page: OpenPage) -> None:
     page = open_page(question=QUESTION, context=TEXT, reader="/no/such/folder")
-    expect(page.locator("#text .reading-text")).to_be_visible()
+    expect(page.locator("#ask-reading .reading-text")).to_be_visible()
     ask(page)
-    expect(page.locator("#verdict .notice")).to_contain_text("There is no reader")
+    expect(page.locator("#ask-verdict .notice")).to_contain_text("There is no reader")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
 
 
@@ -186,17 +186,17 @@ def test_a_long_text_shows_the_surroundings_of_its_answer(open_page: OpenPage) -
     filler = "Lyon and Nantes and Lille are towns. " * 2_000
     page.get_by_placeholder("Paste the text to read here.").fill(f"{filler}Rouen. {filler}")
     ask(page)
-    expect(page.locator("#text mark")).to_have_text("Rouen")
-    expect(page.locator("#text mark")).to_be_in_viewport()
-    expect(page.locator("#text")).to_contain_text("characters before")
+    expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
+    expect(page.locator("#ask-reading mark")).to_be_in_viewport()
+    expect(page.locator("#ask-reading")).to_contain_text("characters before")
     assert len(text_of(page)) < 41_000
 
 
 def test_a_link_reproduces_the_threshold_and_the_tab(open_page: OpenPage) -> None:
     page = open_on(open_page, threshold="-12", tab="ask")
     ask(page)
-    expect(page.locator("#verdict .says")).to_contain_text("Not answerable from this text")
-    expect(page.locator("#threshold input[type=range]")).to_have_value("-12")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
+    expect(page.locator("#ask-threshold input[type=range]")).to_have_value("-12")
     assert "tab=ask" in page.url
 
 
@@ -204,7 +204,7 @@ def test_a_link_reproduces_the_threshold_and_the_tab(open_page: OpenPage) -> Non
 def test_nothing_scrolls_sideways_on_a_phone(open_page: OpenPage, theme: str) -> None:
     page = open_on(open_page, context="w" * 900 + " Rouen", width=390, height=844, __theme=theme)
     ask(page)
-    expect(page.locator("#readings table")).to_be_visible()
+    expect(page.locator("#ask-readings table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     small = page.evaluate(
         """() => [...document.querySelectorAll("button, input, textarea")]
