@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from pages import ask
+from pages import ask, train
 from pages.access import Access
 from pages.privacy import middleware
 from pages.readers import Shelf
@@ -36,10 +36,13 @@ def build(access: Access) -> gr.Blocks:
     shelf = Shelf()
     with gr.Blocks(title="Readerboard", analytics_enabled=False) as demo:
         gr.HTML(MASTHEAD)
-        with gr.Tabs(elem_id="tabs") as tabs, gr.Tab("Ask", id="ask") as ask_tab:
-            ask.build(demo, access, ask_tab, shelf)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Ask", id="ask") as ask_tab:
+                ask.build(demo, ask_tab, access, shelf)
+            with gr.Tab("Train", id="train") as train_tab:
+                train.build(demo, train_tab, access, shelf)
         demo.load(open_tab, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
-        for tab in (ask_tab,):
+        for tab in (ask_tab, train_tab):
             tab.select(None, js=NOTE_TAB.format(tab=tab.id), api_visibility="private")
     return demo
 
