@@ -21,7 +21,7 @@ from reader.jobs import running_job
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     # What a run or a model card says it was made with: the command as given, less what only concerns this one process.
     options.command_line = shlex.join(["python", "-m", "reader", *_lasting(words)])
     try:
@@ -80,11 +80,11 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(
         prog="python -m reader", description="Ask, train and judge extractive question answering readers."
     )
-    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    verbs = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_ask(verbs)
     _add_predict(verbs)
     _add_evaluate(verbs)
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(verbs)
     _add_train(verbs)
     _add_lists(verbs)
-    return parser
+    return command
 
 
 Verbs = argparse._SubParsersAction
