@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-STYLE = Path(__file__).parent / "style.css"
+STYLES = [Path(__file__).parent / f"{name}.css" for name in ("style", "judge")]
 FAVICON = Path(__file__).parent / "favicon.svg"
 
 OUTCOME_COLORS: dict[str, str] = {
@@ -118,7 +118,7 @@ _ACCENT = _hue(
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's theme in our colours; what it has no variable for stands in style.css."""
+    """Gradio's theme in our colours; what it has no variable for stands in style.css and each tab's own."""
     look = gr.themes.Base(
         primary_hue=_ACCENT,
         secondary_hue=_ACCENT,
@@ -227,12 +227,13 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Our colours as CSS variables, ``--rb-…``, and style.css, for the page's head.
+    """Our colours as CSS variables, ``--rb-…``, and the style sheets, for the page's head.
 
     Not for Gradio's ``css``: that one writes every rule anew and breaks ``:is(a, b)`` and shorthands with ``var()``.
     """
     colours = f":root {{{_variables(LIGHT)}}}\n:root.dark, .dark {{{_variables(DARK)}}}\n"
-    return f"<style>{colours}{STYLE.read_text(encoding='utf-8')}</style>"
+    sheets = "\n".join(sheet.read_text(encoding="utf-8") for sheet in STYLES)
+    return f"<style>{colours}{sheets}</style>"
 
 
 def _variables(palette: Palette) -> str:
