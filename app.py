@@ -8,27 +8,21 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import gradio as gr
 
-from pages import ask, train
+from pages import ask, judge, train
 from pages.access import Access
 from pages.privacy import middleware
 from pages.readers import Shelf
+from pages.tabs import TABS, follow_address
 from pages.theme import FAVICON, head, theme
 from reader.errors import BadUsage, ReaderboardError
+from reader.settings import read_number
 
-TABS = ("ask", "train", "judge")
 PORT = 7860
 PORTS_TO_TRY = 20
 MASTHEAD = '<header class="masthead"><h1>Readerboard</h1><p>Ask a reader, train a reader, judge a reader.</p></header>'
-# The address names the tab, so that a copied link opens where it was copied.
-NOTE_TAB = """() => {{
-    const address = new URL(window.location);
-    address.searchParams.set("tab", "{tab}");
-    history.replaceState(null, "", address);
-}}"""
 
 
 def build(access: Access) -> gr.Blocks:
@@ -36,21 +30,15 @@ def build(access: Access) -> gr.Blocks:
     shelf = Shelf()
     with gr.Blocks(title="Readerboard", analytics_enabled=False) as demo:
         gr.HTML(MASTHEAD)
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id=TABS):
             with gr.Tab("Ask", id="ask") as ask_tab:
                 ask.build(demo, ask_tab, access, shelf)
             with gr.Tab("Train", id="train") as train_tab:
                 train.build(demo, train_tab, access, shelf)
-        demo.load(open_tab, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
-        for tab in (ask_tab, train_tab):
-            tab.select(None, js=NOTE_TAB.format(tab=tab.id), api_visibility="private")
+            with gr.Tab("Judge", id="judge") as judge_tab:
+                judge.build(access, judge_tab, shelf)
+        follow_address(demo, (ask_tab, train_tab, judge_tab))
     return demo
-
-
-def open_tab(request: gr.Request) -> Any:
-    """Select the tab that the address names."""
-    tab = dict(request.query_params).get("tab", "")
-    return gr.Tabs(selected=tab) if tab in TABS else gr.skip()
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
@@ -112,6 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         access = Access.of(options.host, options.share)
+        largest = read_number("READER_MAX_DATA_MB")
         port = choose_port(options.host, options.port)
     except ReaderboardError as error:
         print(error, file=sys.stderr)
@@ -126,6 +115,7 @@ def main(arguments: Sequence[str]) -> int:
         favicon_path=FAVICON,
         # A Space's page talks to the Hub around it; any other talks to this server alone.
         app_kwargs={"middleware": access.middleware() + ([] if access.on_space else middleware())},
+        max_file_size=f"{largest}mb",
         footer_links=["api"],
         run_history=False,
         enable_monitoring=False,

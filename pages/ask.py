@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from pages.access import Access
-from pages.asking import ask, endpoint, example_label, open_with, what_is_missing, what_takes_time
+from pages.asking import ask, endpoint, example_label, is_number, open_with, what_is_missing, what_takes_time
 from pages.readers import EMBEDDED, Shelf, find_reader, list_readers
 from pages.verdict import WIDEST, Asked, marked, notice, plain, readings, scale, signed, verdict
 from reader.errors import ReaderboardError
@@ -27,7 +27,6 @@ PLAIN: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 
 READY = "Press Ask: the answer will be marked in the text."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
-CHANGED = "The text has changed. Press Ask to read it."
 
 # So that typing searches a picker's list, instead of going on after the name that stands there.
 SELECT_NAME = "() => document.querySelector('#%s input').select()"
@@ -257,18 +256,19 @@ def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
 
 
 def _wire_threshold(parts: Parts) -> None:
-    def decide(asked: Asked | None, threshold: float) -> dict[Any, Any]:
-        if asked is None:
-            return {parts.chosen: threshold}
+    def decide(asked: Asked | None, typed: Any) -> Any:
+        if asked is None or not is_number(typed):  # such as the nothing between one number and the next
+            return gr.skip()
+        threshold = float(typed)
         again = asked.at_threshold(threshold)
         changes = _decided(parts, again, threshold)
         if again.answer.answered != asked.answer.answered:
             changes[parts.text] = marked(again)
         return changes
 
-    def decide_as_reader(asked: Asked | None) -> dict[Any, Any]:
+    def decide_as_reader(asked: Asked | None) -> Any:
         if asked is None:
-            return {parts.chosen: None}
+            return gr.skip()
         return _shown(parts, asked.at_threshold(asked.own_threshold), None)
 
     parts.threshold.input(
@@ -276,6 +276,7 @@ def _wire_threshold(parts: Parts) -> None:
         inputs=[parts.asked, parts.threshold],
         outputs=[parts.asked, parts.chosen, parts.verdict, parts.readings, parts.own, parts.text],
         trigger_mode="always_last",
+        preprocess=False,  # which would refuse what is not a number with an error
         **PLAIN,
     )
     parts.own.click(
@@ -301,10 +302,12 @@ def _wire_text(parts: Parts) -> None:
             parts.done: gr.Button(visible=True),
         }
 
-    def done(context: str) -> dict[Any, Any]:
+    def done(context: str, asked: Asked | None) -> dict[Any, Any]:
         if not context.strip():
             return _unasked(parts, notice(what_is_missing("", context)))
-        return _reading(parts, context) | _unasked(parts, notice(CHANGED))
+        if asked is not None and asked.excerpt.is_of(context):
+            return _reading(parts, context) | {parts.text: gr.HTML(marked(asked), visible=True)}
+        return _reading(parts, context) | _unasked(parts)
 
     parts.edit.click(
         edit,
@@ -313,7 +316,7 @@ def _wire_text(parts: Parts) -> None:
     )
     parts.done.click(
         done,
-        inputs=parts.context,
+        inputs=[parts.context, parts.asked],
         outputs=parts.answered,
         **PLAIN,
     )
@@ -343,10 +346,10 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
             parts.chosen: opening.threshold,
         }
 
-    def take_example(example_id: str | None) -> dict[Any, Any]:
+    def take_example(example_id: str | None) -> Any:
         chosen = [example for example in load_examples("starter").examples if example.id == example_id]
         if not chosen:
-            return {}
+            return gr.skip()
         example = chosen[0]
         return {
             parts.question: example.question,

@@ -60,9 +60,9 @@ def endpoint(
     for title, text in (("question", question), ("context", context)):
         if not isinstance(text, str) or not text.strip():
             raise BadUsage(f"{title} must hold text.")
-    if threshold is not None and not _is_number(threshold):
+    if threshold is not None and not is_number(threshold):
         raise BadUsage("threshold must be a number, or null for the reader's own.")
-    if top_k is not None and (not _is_number(top_k) or top_k != int(top_k) or top_k < 1):
+    if top_k is not None and (not is_number(top_k) or top_k != int(top_k) or top_k < 1):
         raise BadUsage("top_k must be a whole number from 1, or null for the reader's own.")
     _check_length(question, context)
     most = None if top_k is None else int(top_k)
@@ -106,7 +106,8 @@ def example_label(example: Example) -> str:
     return f"{'not answerable' if example.is_impossible else 'answerable'} · {example.question}"
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether what came over HTTP is a number to compute with."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

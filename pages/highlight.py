@@ -58,6 +58,10 @@ class Excerpt:
         """Offset in the whole text after the excerpt's last character."""
         return self.start + len(self.text)
 
+    def is_of(self, text: str) -> bool:
+        """Whether it can have been taken from this text; certain where it left nothing out."""
+        return len(text) == self.total and text[self.start : self.end] == self.text
+
 
 def whole(text: str) -> Excerpt:
     """The excerpt that leaves nothing out."""

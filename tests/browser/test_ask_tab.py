@@ -155,11 +155,32 @@ def test_an_edited_text_is_the_one_that_is_read(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Edit text").click()
     page.get_by_placeholder("Paste the text to read here.").fill("مدينة Rouen الجميلة")
     page.get_by_role("button", name="Done").click()
-    expect(page.locator("#ask-verdict")).to_contain_text("The text has changed")
+    expect(page.locator("#ask-verdict")).to_contain_text("Press Ask")
     expect(page.locator("#ask-readings table")).to_have_count(0)
     ask(page)
     expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
     assert marked_offsets(page) == [[6, 11]]
+
+
+def test_a_text_that_was_looked_at_only_keeps_its_answer(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-reading mark")).to_have_count(1)
+    page.get_by_role("button", name="Edit text").click()
+    expect(page.locator("#ask-reading mark")).to_have_count(0)
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+
+
+def test_a_threshold_can_be_typed(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    number = page.get_by_role("spinbutton", name="number input for Threshold")
+    number.fill("")
+    number.press_sequentially("-13")
+    number.press("Enter")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
 
 
 def test_an_example_brings_its_question_and_its_text(open_page: OpenPage) -> None:
@@ -198,6 +219,14 @@ def test_a_link_reproduces_the_threshold_and_the_tab(open_page: OpenPage) -> Non
     expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
     expect(page.locator("#ask-threshold input[type=range]")).to_have_value("-12")
     assert "tab=ask" in page.url
+
+
+def test_a_link_opens_its_tab_and_the_address_follows_the_tabs(open_page: OpenPage) -> None:
+    page = open_page(tab="judge")
+    expect(page.get_by_role("tab", name="Judge")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Ask").click()
+    expect(page.locator("#ask-reading .reading-text")).to_be_visible()
+    page.wait_for_url("**tab=ask**")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

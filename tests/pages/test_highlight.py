@@ -146,6 +146,12 @@ def test_a_long_text_shows_the_surroundings_of_the_span() -> None:
     assert [back.text[a:b] for a, b, _ in back.marks] == ["ANSWER"]
 
 
+def test_an_excerpt_knows_its_text() -> None:
+    assert whole("one two").is_of("one two")
+    assert not whole("one two").is_of("one too")
+    assert not surroundings("a" * 500, 200, 201, reach=100).is_of("a" * 501)
+
+
 def test_a_text_without_spaces_is_cut_all_the_same() -> None:
     excerpt = surroundings("x" * 5000, 2500, 2501, reach=100)
     assert (excerpt.start, len(excerpt.text), excerpt.total) == (2400, 201, 5000)
