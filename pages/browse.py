@@ -149,7 +149,10 @@ def shortened(text: str, longest: int = LONGEST_CELL) -> str:
 
 def number(value: float, digits: int = 2) -> str:
     """A figure with a true minus; "–" where there is none."""
-    return "–" if value != value else f"{value:.{digits}f}".replace("-", "−")
+    if value != value:
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def margin_text(value: float) -> str:

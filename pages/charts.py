@@ -65,9 +65,9 @@ def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
             hovertemplate=f"{name} %{{y:.1f}} at %{{x:+.2f}}<extra></extra>",
         )
     _label_ends(figure, curves, names)
-    best = round(float(curves["threshold"][int(np.argmax(curves["f1"]))]), 1) + 0.0  # no −0.0
+    best = round(float(curves["threshold"][int(np.argmax(curves["f1"]))]), 1)
     _mark_thresholds(figure, marks)
-    _quiet(figure, f"F1 is highest at a threshold of {best:+.1f}".replace("-", "−"))
+    _quiet(figure, "F1 is highest at a threshold of " + (f"{best:+.1f}".replace("-", "−") if best else "0.0"))
     figure.update_xaxes(title={"text": "threshold: above this margin it says nothing", "font": {"size": 13}})
     figure.update_yaxes(range=[0, 108], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,7 +18,7 @@ from reader.jobs import Job, create_job, list_jobs, read_job, read_progress, sto
 from reader.settings import home
 
 STARTER_SET = "starter"
-ENDED_SHOWN = 2  # evaluations that have ended, beside those that run or wait
+RECENT = 600.0  # seconds for which an evaluation that has ended is still told of
 LONGEST_NAME = 500
 
 STATES = {
@@ -84,10 +85,9 @@ def find_data(name: str, access: Access) -> str:
 
 
 def evaluations() -> list[Job]:
-    """The evaluations that run or wait, and those that ended last, the newest first."""
-    jobs = [job for job in list_jobs() if job.kind == "evaluate"]
-    ended = [job for job in jobs if not is_going(job)][:ENDED_SHOWN]
-    return [job for job in jobs if is_going(job) or job in ended]
+    """The evaluations that run or wait, and those that ended just now, the newest first."""
+    since = time.time() - RECENT
+    return [job for job in list_jobs() if job.kind == "evaluate" and (is_going(job) or (job.ended or 0.0) > since)]
 
 
 def is_going(job: Job) -> bool:

@@ -1,13 +1,14 @@
 """The Judge tab: how good a reader is, where it fails, and each question with what was said to it.
 
 A run is opened once and shared; a session keeps a `Browsing`, which names what is looked at. What is shown is made
-in scorecard.py (the run), browse.py (the table) and example_view.py (one question); here it is laid out and wired.
+in scorecard.py (the run), browse.py (the table) and example_view.py (one question), laid out in judge_layout.py; here
+it is wired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,6 @@ import gradio as gr
 from pages import example_view, scorecard
 from pages.access import Access, may, why_not
 from pages.browse import (
-    ALL,
     HEADERS,
     PAGE,
     Browsing,
@@ -29,7 +29,6 @@ from pages.browse import (
 )
 from pages.charts import threshold_chart, threshold_curves
 from pages.evaluating import (
-    STARTER_SET,
     evaluation_lines,
     evaluations,
     is_going,
@@ -37,47 +36,18 @@ from pages.evaluating import (
     start_evaluation,
     stop_evaluation,
 )
-from pages.readers import EMBEDDED, Shelf, list_readers
+from pages.judge_layout import Parts, layout
+from pages.readers import Shelf, list_readers
 from pages.runs import OpenedRun, RunShelf, list_choices
 from pages.verdict import notice
 from reader.errors import ReaderboardError
 from reader.views import judged
 
-SECONDS_BETWEEN_LOOKS = 2.0  # at the files of running evaluations
-
 NO_RUNS = "No runs yet. Evaluate the embedded reader on the starter set: about 20 seconds."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 
-# A click on a part of the outcome bar, or on a button in a line of HTML, is an event with what was clicked.
-CLICK_PART = """
-element.addEventListener("click", event => {
-    const part = event.target.closest("[data-outcome]");
-    if (part) trigger("click", {outcome: part.dataset.outcome});
-});
-"""
-CLICK_EVALUATION = """
-element.addEventListener("click", event => {
-    const button = event.target.closest("button");
-    if (button) trigger("click", {stop: button.dataset.stop || "", show: button.dataset.show || ""});
-});
-"""
-# The address names the run and the example, so that a copied link opens exactly this.
-NOTE_EXAMPLE = """
-const note = () => {
-    const shown = element.querySelector("[data-run]");
-    if (!shown) return;
-    const address = new URL(window.location);
-    const named = {run: shown.dataset.run, example: shown.dataset.example, outcome: shown.dataset.outcome};
-    for (const [name, value] of Object.entries(named)) {
-        if (value && value !== "all") address.searchParams.set(name, value);
-        else address.searchParams.delete(name);
-    }
-    address.searchParams.set("tab", "judge");
-    history.replaceState(null, "", address);
-};
-note();
-watch("value", note);
-"""
+PLAIN: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
 # In one column the example stands below the table, out of sight.
 SHOW_EXAMPLE = """() => {
     if (window.innerWidth < 900) document.querySelector("#judge-example").scrollIntoView({block: "start"});
@@ -90,146 +60,6 @@ SHOW_MARK = """() => requestAnimationFrame(() => {
 })"""
 
 
-# How it is laid out
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The tab's components."""
-
-    run: gr.Dropdown
-    new: gr.Button
-    panel: gr.Column
-    reader: gr.Dropdown
-    data: gr.Dropdown
-    evaluate: gr.Button
-    evaluate_says: gr.HTML
-    jobs: gr.HTML
-    timer: gr.Timer
-    says: gr.HTML
-    body: gr.Column
-    overview: gr.HTML
-    bars: gr.HTML
-    outcome: gr.Radio
-    article: gr.HTML
-    search: gr.Textbox
-    sort: gr.Dropdown
-    table: gr.Dataframe
-    back: gr.Button
-    on: gr.Button
-    paging: gr.HTML
-    previous: gr.Button
-    next: gr.Button
-    heading: gr.HTML
-    text: gr.HTML
-    figures: gr.HTML
-    nbest: gr.HTML
-    thresholds: gr.HTML
-    chart: gr.Plot
-    browsing: gr.State
-    going: gr.State
-
-    @property
-    def listed(self) -> list[Any]:
-        """What changes with the choice of questions, and with a page or an example."""
-        return [
-            self.browsing, self.outcome, self.search, self.sort, self.table, self.back, self.on, self.paging,
-            self.previous, self.next, self.heading, self.text, self.figures, self.nbest,
-        ]  # fmt: skip
-
-    @property
-    def opened(self) -> list[Any]:
-        """What changes with the run."""
-        return [
-            self.run, self.says, self.body, self.overview, self.bars, self.article, self.thresholds, *self.listed,
-        ]  # fmt: skip
-
-    @property
-    def watched(self) -> list[Any]:
-        """What changes with the evaluations that run."""
-        return [self.jobs, self.timer, self.going, self.evaluate_says]
-
-
-def layout() -> Parts:
-    """One column on a phone; from a tablet on the table stands beside the example, by the grid in judge.css."""
-    with gr.Column(elem_id="judge"):
-        with gr.Row(elem_id="judge-pick"):
-            run = gr.Dropdown([], label="Run", elem_id="judge-run", scale=1, num_choices_shown=None)
-            new = gr.Button("New evaluation", elem_id="judge-new-evaluation", scale=0, min_width=150)
-        with gr.Column(visible=False, elem_id="judge-evaluate-panel") as panel:
-            with gr.Row(elem_id="judge-evaluate-form"):
-                reader = gr.Dropdown(
-                    [("embedded", EMBEDDED)],
-                    value=EMBEDDED,
-                    label="Reader: pick one, or type a Hub id",
-                    allow_custom_value=True,
-                    elem_id="judge-evaluate-reader",
-                )
-                data = gr.Dropdown(
-                    [("starter set", STARTER_SET)],
-                    value=STARTER_SET,
-                    label="Data set: pick one, or type a Hub id",
-                    allow_custom_value=True,
-                    elem_id="judge-evaluate-data",
-                )
-                evaluate = gr.Button("Evaluate", variant="primary", scale=0, min_width=120, elem_id="judge-evaluate")
-            evaluate_says = gr.HTML(elem_id="judge-evaluate-says")
-        jobs = gr.HTML(elem_id="judge-evaluations", js_on_load=CLICK_EVALUATION)
-        says = gr.HTML(elem_id="judge-says")
-        with gr.Column(visible=False, elem_id="judge-body") as body:
-            overview = gr.HTML(elem_id="judge-overview")
-            with gr.Column(elem_id="judge-outcomes"):
-                bars = gr.HTML(elem_id="judge-outcome-bars", js_on_load=CLICK_PART)
-                outcome = gr.Radio([("all", ALL)], value=ALL, label="Show", elem_id="judge-outcome")
-            article = gr.HTML(elem_id="judge-article")
-            with gr.Column(elem_id="judge-examples"):
-                with gr.Row(elem_id="judge-examples-head"):
-                    search = gr.Textbox(
-                        label="Search",
-                        placeholder="words of a question, answer or title",
-                        max_lines=1,
-                        elem_id="judge-examples-search",
-                    )
-                    sort = gr.Dropdown([], label="Order", elem_id="judge-examples-sort", filterable=False)
-                table = gr.Dataframe(
-                    headers=list(HEADERS),
-                    column_count=len(HEADERS),
-                    datatype="str",
-                    type="array",
-                    interactive=False,
-                    show_label=False,
-                    buttons=[],
-                    max_height=820,
-                    column_widths=["216px", "124px", "122px", "74px", "60px", "52px", "84px", "180px", "220px"],
-                    elem_id="judge-examples-table",
-                )
-                with gr.Row(elem_id="judge-examples-pages"):
-                    back = gr.Button("Previous 25", size="sm", scale=0, min_width=110, elem_id="judge-page-back")
-                    paging = gr.HTML(elem_id="judge-paging")
-                    on = gr.Button("Next 25", size="sm", scale=0, min_width=110, elem_id="judge-page-on")
-            with gr.Column(elem_id="judge-example"):
-                heading = gr.HTML(elem_id="judge-example-heading", js_on_load=NOTE_EXAMPLE)
-                with gr.Row(elem_id="judge-example-steps"):
-                    before = gr.Button("Previous", size="sm", scale=0, min_width=100, elem_id="judge-example-previous")
-                    after = gr.Button("Next", size="sm", scale=0, min_width=100, elem_id="judge-example-next")
-                text = gr.HTML(elem_id="judge-example-text")
-                figures = gr.HTML(elem_id="judge-example-figures")
-                nbest = gr.HTML(elem_id="judge-example-nbest")
-            with gr.Column(elem_id="judge-thresholds"):
-                thresholds = gr.HTML(elem_id="judge-threshold-table")
-                chart = gr.Plot(show_label=False, container=False, elem_id="judge-threshold-chart")
-    return Parts(
-        run=run, new=new, panel=panel, reader=reader, data=data, evaluate=evaluate, evaluate_says=evaluate_says,
-        jobs=jobs, timer=gr.Timer(SECONDS_BETWEEN_LOOKS, active=False), says=says, body=body, overview=overview,
-        bars=bars, outcome=outcome, article=article, search=search, sort=sort, table=table, back=back, on=on,
-        paging=paging, previous=before, next=after, heading=heading, text=text, figures=figures, nbest=nbest,
-        thresholds=thresholds, chart=chart, browsing=gr.State(Browsing()), going=gr.State(()),
-    )  # fmt: skip
-
-
-# How it is wired
-
-
 def build(access: Access, tab: gr.Tab, shelf: Shelf) -> None:
     """Lay the tab out and wire it; to be called inside its gr.Tab. Nothing is read before somebody opens it."""
     parts = layout()
@@ -238,9 +68,6 @@ def build(access: Access, tab: gr.Tab, shelf: Shelf) -> None:
     _wire_choosing(parts, runs)
     _wire_example(parts, runs)
     _wire_evaluating(parts, access, runs, shelf)
-
-
-PLAIN: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def _shown(parts: Parts, opened: OpenedRun, browsing: Browsing, says: str = "") -> dict[Any, Any]:
@@ -253,6 +80,7 @@ def _shown(parts: Parts, opened: OpenedRun, browsing: Browsing, says: str = "") 
         parts.bars: scorecard.outcome_bars(opened),
         parts.article: scorecard.article_table(opened),
         parts.thresholds: scorecard.threshold_table(opened),
+        parts.chart: _chart(opened),
         parts.outcome: gr.Radio(outcome_choices(opened.figures["outcomes"]), value=browsing.outcome),
         parts.search: browsing.search,
         parts.sort: gr.Dropdown(sorts_of(opened), value=browsing.sort),
@@ -332,7 +160,7 @@ def _wire_opening(parts: Parts, access: Access, tab: gr.Tab, runs: RunShelf) -> 
         if browsing.run:
             return filled
         if not choices:
-            return filled | _closed(parts, NO_RUNS) | {parts.panel: gr.Column(visible=True)}
+            return filled | _closed(parts, NO_RUNS) | {parts.panel: gr.Accordion(open=True)}
         shown = _open(parts, runs, parameters.get("run") or choices[0][1], parameters)
         if parts.run in shown:
             shown[parts.run] = gr.Dropdown(choices, value=parameters.get("run") or choices[0][1])
@@ -347,27 +175,17 @@ def _wire_opening(parts: Parts, access: Access, tab: gr.Tab, runs: RunShelf) -> 
     for event in (opening, picking):
         event.failure(lambda: _closed(parts, FAULT, "alarm"), outputs=parts.opened, **PLAIN)
         event.then(None, js=SHOW_MARK, api_visibility="private")
-        _then_draw(parts, runs, event)
 
 
-def _then_draw(parts: Parts, runs: RunShelf, event: Any) -> None:
-    """Draw the curves afterwards: the figures need not wait for the chart."""
-
-    def draw(browsing: Browsing) -> Any:
-        try:
-            opened = runs.take(browsing.run) if browsing.run else None
-        except ReaderboardError:
-            opened = None
-        if opened is None or not opened.movable:
-            return gr.Plot(visible=False)
-        curves = threshold_curves(judged(opened.run.examples), opened.margins)
-        found = opened.figures["thresholds"]
-        marks = {"own": found["own"]["threshold"], "oracle": found["oracle"]["threshold"]}
-        return gr.Plot(
-            threshold_chart(curves, {name: at for name, at in marks.items() if at is not None}), visible=True
-        )
-
-    event.then(draw, inputs=parts.browsing, outputs=parts.chart, **PLAIN)
+def _chart(opened: OpenedRun) -> Any:
+    """The curves over the threshold, with the reader's own and the best one marked; none without margins."""
+    found = opened.figures["thresholds"]
+    if found is None:
+        return gr.Plot(visible=False)
+    marks = {name: found[name]["threshold"] for name in ("own", "oracle")}
+    curves = threshold_curves(judged(opened.run.examples), opened.margins)
+    figure = threshold_chart(curves, {name: at for name, at in marks.items() if at is not None})
+    return gr.Plot(figure, visible=True)
 
 
 def _wire_choosing(parts: Parts, runs: RunShelf) -> None:
@@ -388,8 +206,9 @@ def _wire_choosing(parts: Parts, runs: RunShelf) -> None:
         chosen = filter_by(browsing, clicked.outcome, browsing.search)
         return again(chosen, sort=chosen.sort, outcome=chosen.outcome)
 
-    def by_words(browsing: Browsing, search: str) -> dict[Any, Any]:
-        return again(filter_by(browsing, browsing.outcome, search))
+    def by_words(browsing: Browsing, search: str) -> Any:
+        # A search that was set with another run changes nothing.
+        return gr.skip() if search == browsing.search else again(filter_by(browsing, browsing.outcome, search))
 
     def in_order(browsing: Browsing, sort: Any) -> dict[Any, Any]:
         return again(replace(browsing, sort=sort, page=0, example=""))
@@ -401,7 +220,8 @@ def _wire_choosing(parts: Parts, runs: RunShelf) -> None:
     for event in (
         parts.outcome.input(by_outcome, inputs=[parts.browsing, parts.outcome], outputs=outputs, **PLAIN),
         parts.bars.click(by_part, inputs=parts.browsing, outputs=outputs, **PLAIN),
-        parts.search.input(
+        # Not ``input``: that one misses what is pasted.
+        parts.search.change(
             by_words,
             inputs=[parts.browsing, parts.search],
             outputs=outputs,
@@ -416,22 +236,22 @@ def _wire_choosing(parts: Parts, runs: RunShelf) -> None:
 
 
 def _wire_example(parts: Parts, runs: RunShelf) -> None:
-    def show(browsing: Browsing, example: str) -> dict[Any, Any]:
+    def show(browsing: Browsing, example: str) -> Any:
         try:
             opened = runs.take(browsing.run)
         except ReaderboardError as error:
             return _closed(parts, str(error), "alarm")
         if example not in opened.rows:
-            return {}
+            return gr.skip()
         turned = turn_to(opened, replace(browsing, example=example))
         # The table stays as it is on the same page, and with it the cell that has the focus.
         return _example(parts, opened, turned) if turned.page == browsing.page else _listed(parts, opened, turned)
 
-    def select(browsing: Browsing, selected: gr.SelectData) -> dict[Any, Any]:
+    def select(browsing: Browsing, selected: gr.SelectData) -> Any:
         # The id tells which row it is, wherever the browser shows it.
         return show(browsing, str(selected.row_value[-1]) if selected.row_value else "")
 
-    def step(browsing: Browsing, forward: bool) -> dict[Any, Any]:
+    def step(browsing: Browsing, forward: bool) -> Any:
         try:
             place = place_of(runs.take(browsing.run), browsing)
         except ReaderboardError as error:
@@ -475,7 +295,8 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
         if browsing.run or not choices:
             return {**watched, parts.run: gr.Dropdown(choices)}
         shown = _open(parts, runs, choices[0][1], {})
-        return {**watched, **shown, parts.run: gr.Dropdown(choices, value=choices[0][1])}
+        shown[parts.run] = gr.Dropdown(choices, value=choices[0][1])
+        return {**watched, **shown}
 
     def act(clicked: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         if clicked.show:
@@ -488,7 +309,6 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
         return _watched(parts)
 
     outputs = [*parts.opened, *parts.watched]
-    parts.new.click(lambda: gr.Column(visible=True), outputs=parts.panel, **PLAIN)
     parts.evaluate.click(
         evaluate,
         inputs=[parts.reader, parts.data],
@@ -496,7 +316,5 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
         trigger_mode="once",
         **PLAIN,
     )
-    looking = parts.timer.tick(look, inputs=[parts.going, parts.browsing], outputs=outputs, **PLAIN)
-    acting = parts.jobs.click(act, outputs=outputs, **PLAIN)
-    del looking
-    _then_draw(parts, runs, acting)
+    parts.timer.tick(look, inputs=[parts.going, parts.browsing], outputs=outputs, **PLAIN)
+    parts.jobs.click(act, outputs=outputs, **PLAIN)

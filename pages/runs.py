@@ -65,19 +65,30 @@ class RunShelf:
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[Path, int], OpenedRun] = OrderedDict()
-        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._opening = threading.Lock()
 
     def take(self, key: str) -> OpenedRun:
         """Return an open run, read anew where its folder has changed. Raises `BadRun`."""
         folder = find_run(key)
-        with self._lock:
-            name = (folder, (folder / "run.json").stat().st_mtime_ns)
-            if name not in self._open:
-                self._open[name] = _opened(key, open_run(folder))
-            self._open.move_to_end(name)
-            while len(self._open) > KEPT_OPEN:
-                self._open.popitem(last=False)
-            return self._open[name]
+        name = (folder, _changed(folder))
+        opened = self._look(name)
+        if opened is not None:
+            return opened
+        with self._opening:
+            # Another visitor may have opened it while this one waited.
+            opened = self._look(name) or _opened(key, open_run(folder))
+            with self._looking:
+                self._open[name] = opened
+                while len(self._open) > KEPT_OPEN:
+                    self._open.popitem(last=False)
+        return opened
+
+    def _look(self, name: tuple[Path, int]) -> OpenedRun | None:
+        with self._looking:
+            if name in self._open:
+                self._open.move_to_end(name)
+            return self._open.get(name)
 
 
 def list_choices() -> list[RunChoice]:
@@ -115,6 +126,13 @@ def day_of(created: str) -> str:
         return f"{datetime.fromisoformat(created):%d %b %Y, %H:%M}".lstrip("0")
     except ValueError:
         return created
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return (folder / "run.json").stat().st_mtime_ns
+    except OSError:
+        raise BadRun(f"The run {folder.name} was removed: pick another one from the list.") from None
 
 
 def _label(run: RunSummary) -> str:

@@ -81,14 +81,14 @@ def _rule(opened: OpenedRun) -> str:
 
 def tiles(opened: OpenedRun) -> str:
     """The figures that matter most."""
-    metrics, rouge = opened.figures["metrics"], opened.figures["rouge"]["raw"]
-    answerable, everything = (rouge[group]["rouge1"]["f"] for group in ("answerable", "all"))
+    metrics, protocol = opened.figures["metrics"], opened.figures["rouge"]["protocol"]
+    everything, answerable = _rouge1(opened)
     shown = (
         ("Exact match", EXACT, _tile(metrics.get("exact")), _of(metrics, "")),
         ("F1", F1, _tile(metrics.get("f1")), _of(metrics, "")),
         ("HasAns F1", HAS_ANSWER, _tile(metrics.get("HasAns_f1")), _of(metrics, "HasAns_")),
         ("NoAns", NO_ANSWER, _tile(metrics.get("NoAns_exact")), _of(metrics, "NoAns_")),
-        ("ROUGE-1, forced", ROUGE, _share(answerable), f"answerable, {_share(everything)} over all"),
+        (f"ROUGE-1, {protocol}", ROUGE, _share(answerable), f"answerable, {_share(everything)} over all"),
     )
     return (
         '<dl class="tiles">'
@@ -160,8 +160,9 @@ def threshold_table(opened: OpenedRun) -> str:
 
 def article_table(opened: OpenedRun) -> str:
     """The article's measure of this run, and beside it what others have published."""
-    metrics, rouge = opened.figures["metrics"], opened.figures["rouge"]["raw"]
-    answerable, everything = (rouge[group]["rouge1"]["f"] for group in ("answerable", "all"))
+    metrics, forced = opened.figures["metrics"], opened.figures["rouge"]["protocol"] == "forced"
+    # Where a run abstains already, nobody knows what it would have said when forced.
+    everything, answerable = _rouge1(opened) if forced else (None, None)
     data = opened.run.info["data"]
     here = (
         f'<tr><th scope="row">{escape(label_of(opened.run.info["reader"]))}'
@@ -191,11 +192,19 @@ def _arithmetic(opened: OpenedRun, everything: float | None, answerable: float |
         "Over all questions ROUGE-1 (R-1) is low by construction: the reader is forced to answer, so each "
         "unanswerable question scores 0, and 0.708 × 5,928 / 11,873 = 0.354."
     )
-    if everything is not None and answerable is not None and unanswerable:
+    if opened.figures["rouge"]["protocol"] != "forced":
+        says += " This run abstains already, so what it would score when forced is not known."
+    elif everything is not None and answerable is not None and unanswerable:
         says += f" Here: {answerable:.3f} × {total - unanswerable:,} / {total:,} = {everything:.3f}."
     if (total, unanswerable) != DEV:
         says += " This run's questions are others than the published rows', so the figures are not comparable."
     return says
+
+
+def _rouge1(opened: OpenedRun) -> tuple[float | None, float | None]:
+    """ROUGE-1 F over all questions, and over the answerable ones."""
+    rouge = opened.figures["rouge"]["raw"]
+    return rouge["all"]["rouge1"]["f"], rouge["answerable"]["rouge1"]["f"]
 
 
 def _figures(everything: float | None, answerable: float | None, exact: float | None, f1: float | None) -> str:
