@@ -112,7 +112,7 @@ def load_checkpoint(
     from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
     options = source.options()
-    with _sentences(name), _quiet():
+    with _sentences(name), quiet():
         architecture = AutoConfig.from_pretrained(source.path, **options)
         if dropout is not None:
             architecture.update(dict.fromkeys(_dropout_names(architecture), dropout))
@@ -151,7 +151,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) 
         key: value.to("cpu", torch.float16 if half and value.is_floating_point() else value.dtype).contiguous()
         for key, value in checkpoint.model.state_dict().items()
     }
-    checkpoint.model.save_pretrained(folder, state_dict=weights)
+    with quiet():
+        checkpoint.model.save_pretrained(folder, state_dict=weights)
     if half:
         # save_pretrained notes the model's own dtype; a loader with dtype="auto" should get what the file holds.
         noted = json.loads((folder / "config.json").read_text("utf-8"))
@@ -273,8 +274,8 @@ def _sentences(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' loading report and progress bars off the screen: what matters in it is raised."""
+def quiet() -> Iterator[None]:
+    """Keep transformers' reports and progress bars off the screen: what matters in them is raised."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -7,14 +7,15 @@ stdout holds JSON alone; progress and messages go to stderr. What the commands d
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reader import commands
-from reader.errors import BadData, ReaderboardError
+from reader import commands, train_command
+from reader.errors import BadData, BadRow, DiskError, OutOfMemory, ReaderboardError
 from reader.jobs import running_job
 
 
@@ -27,35 +28,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         job: Path | None = getattr(options, "job", None)
         if job is None:
-            return int(options.run(options))
-        with running_job(job) as running:
-            code = int(options.run(options))
-            running.stop_asked = running.stop_asked or code == _STOPPED
-            return code
-    except BadData as error:
-        _complain(str(error))
-        shown = {str(row) for row in error.rows[5:25]}
-        for row in sorted(shown):
-            print(f"  {row}", file=sys.stderr)
-        return 2
+            code = _run(options)
+        else:
+            with running_job(job) as running:
+                code = _run(options)
+                running.stop_asked = running.stop_asked or code == _STOPPED
+        sys.stdout.flush()
+        return code
     except ReaderboardError as error:
         _complain(str(error))
-        return 2
+        if isinstance(error, BadData):
+            _list_rows(error.rows)
+        return 1 if isinstance(error, OutOfMemory) else 2
     except KeyboardInterrupt:
         _complain("Stopped. Nothing half-written is left.")
         return _STOPPED
-    except MemoryError:
-        _complain("The memory is full. Use a smaller reader, a shorter text or a smaller batch.")
-        return 1
     except BrokenPipeError:
         # Whoever read our output has closed it (`… | head`); nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command; what the system refuses becomes a sentence."""
+    try:
+        return int(options.run(options))
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        _complain(f"{error.strerror or error}: {error.filename or 'a file could not be written'}.")
-        return 1
+        place = error.filename or "A file"
+        raise DiskError(f"{place} cannot be read or written: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise OutOfMemory(_MEMORY_FULL) from error
+    except RuntimeError as error:
+        # torch's own class for GPUs, and what its allocator for the CPU says: both without importing torch here.
+        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemory(_MEMORY_FULL) from error
 
 
+_MEMORY_FULL = "The memory is full. Use a smaller reader, a shorter text or a smaller batch."
 _STOPPED = 130
 
 
@@ -71,11 +83,23 @@ def _complain(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
 
 
+def _list_rows(rows: Sequence[BadRow]) -> None:
+    """Name the bad rows that the sentence has left out, up to a screenful."""
+    for row in rows[_ROWS_SAID:_ROWS_LISTED]:
+        print(f"  {row}", file=sys.stderr)
+    if len(rows) > _ROWS_LISTED:
+        print(f"  … and {len(rows) - _ROWS_LISTED:,} more", file=sys.stderr)
+
+
+_ROWS_SAID = 5  # by the sentence itself
+_ROWS_LISTED = 25
+
+
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Defaults are shown where there are any."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or action.default == []:
+        if action.default is None or action.default is False or action.default == []:
             return action.help
         return super()._get_help_string(action)
 
@@ -105,7 +129,7 @@ def _add_ask(verbs: Verbs[argparse.ArgumentParser]) -> None:
     text = ask.add_mutually_exclusive_group(required=True)
     text.add_argument("--context", help="the text that may hold the answer")
     text.add_argument("--file", type=Path, help="a UTF-8 text file instead")
-    ask.add_argument("--top-k", type=int, help="how many readings to show (default: as the reader is set)")
+    ask.add_argument("--top-k", type=_from_1, help="how many readings to show (default: as the reader is set)")
     _threshold_option(ask)
     _json_option(ask)
 
@@ -127,7 +151,7 @@ def _add_evaluate(verbs: Verbs[argparse.ArgumentParser]) -> None:
     evaluate.add_argument(
         "--out", type=Path, help="the run folder to make (default: one under READER_HOME/evaluations)"
     )
-    evaluate.add_argument("--limit", type=int, help="the first so many questions only")
+    evaluate.add_argument("--limit", type=_from_1, help="the first so many questions only")
     evaluate.add_argument(
         "--protocol", choices=("abstain", "forced"), default="abstain", help="what --json calls metrics"
     )
@@ -142,8 +166,11 @@ def _add_score(verbs: Verbs[argparse.ArgumentParser]) -> None:
     score.add_argument("--data", required=True, help=_DATA)
     score.add_argument("--predictions", type=Path, required=True, help='JSON {"id": "answer or empty"}')
     score.add_argument("--null-odds", type=Path, help='JSON {"id": number}: the greater, the less an answer is likely')
-    score.add_argument("--threshold", type=float, help="null odds above which to abstain (default: 1.0, as the script)")
+    score.add_argument(
+        "--threshold", type=_finite, help="null odds above which to abstain (default: 1.0, the script's)"
+    )
     score.add_argument("--allow-missing", action="store_true", help="leave questions without prediction out")
+    score.add_argument("--skip-bad", action="store_true", help="go on without rows that cannot be used")
     _json_option(score)
 
 
@@ -158,7 +185,7 @@ def _add_compare(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    train = _verb(verbs, "train", commands.train, "Fine-tune a reader.")
+    train = _verb(verbs, "train", train_command.train, "Fine-tune a reader.")
     train.add_argument("--base", default="embedded", help="embedded, a folder or a Hub id; an encoder without head too")
     train.add_argument("--data", action="append", required=True, help=f"{_DATA}; may be repeated")
     train.add_argument(
@@ -221,7 +248,24 @@ def _reader_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _threshold_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threshold", type=float, help="margin above which to abstain (default: the reader's own)")
+    parser.add_argument("--threshold", type=_finite, help="margin above which to abstain (default: the reader's own)")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
+
+
+def _from_1(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+_finite.__name__, _from_1.__name__ = "number", "whole number"  # as argparse calls them when it complains
 
 
 def _json_option(parser: argparse.ArgumentParser) -> None:

@@ -52,3 +52,11 @@ class BadRun(ReaderboardError):
 
 class JobError(ReaderboardError):
     """A job that cannot be started, stopped, resumed or deleted."""
+
+
+class DiskError(ReaderboardError):
+    """A file or folder that cannot be read or written: missing rights, a full disk."""
+
+
+class OutOfMemory(ReaderboardError):
+    """What was asked needs more memory than there is."""

@@ -31,8 +31,9 @@ def new_file(path: Path) -> Iterator[TextIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        _blame(error, path, beside)
         raise
 
 
@@ -65,13 +66,20 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise BadUsage(f"{path} exists already. Choose another folder, or remove it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
-    beside.mkdir()
     try:
+        beside.mkdir()
         yield beside
         os.rename(beside, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
+        _blame(error, path, beside)
         raise
+
+
+def _blame(error: BaseException, path: Path, beside: Path) -> None:
+    """Let an error of the system name the file that was asked for; a full disk names none at all."""
+    if isinstance(error, OSError) and error.filename in (None, str(beside)):
+        error.filename = str(path)
 
 
 def _beside(path: Path) -> Path:

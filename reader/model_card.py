@@ -6,15 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reader.recipes import ARTICLE_FAULTS
+from reader.hub import is_hub_id
+from reader.recipes import ARTICLE_FAULTS, TrainOptions
 
 if TYPE_CHECKING:
-    from reader.finetune import Trained, TrainOptions
+    from reader.finetune import Trained
 
 _LIMITS = """It points at a span of the text it is given and knows nothing else: it cannot reason over several
 passages, count, or say yes or no. Its margins are comparable with its own only, not with another reader's. Where the
 text speaks of the right things without answering, it may still answer; the threshold trades that against
 missed answers. It learned from English text."""
+_NO_LICENCE = """None has been chosen yet. It has to agree with those of the base model and of the training data
+above, whose terms may pass on to these weights."""
 
 
 def model_card(
@@ -34,13 +37,14 @@ def model_card(
         "library_name: transformers",
         "pipeline_tag: question-answering",
         *([f"license: {licence}"] if licence else []),
+        *([f"base_model: {options.base}"] if is_hub_id(options.base) and not Path(options.base).exists() else []),
         "language: en",
         "tags: [question-answering, extractive-qa, readerboard]",
         "---",
         "",
         f"# {name}",
         "",
-        f"An extractive question answering reader, fine-tuned from `{Path(options.base).name}` with Readerboard.",
+        f"An extractive question answering reader, fine-tuned from `{_named(options.base)}` with Readerboard.",
         *(["", credit] if credit else []),
         "",
         "```python",
@@ -55,7 +59,7 @@ def model_card(
         "| source | examples | unanswerable | fingerprint (sha256) |",
         "|---|--:|--:|---|",
         *(
-            f"| {Path(each.source).name} | {len(each.examples):,} "
+            f"| {_named(each.source)} | {len(each.examples):,} "
             f"| {sum(example.is_impossible for example in each.examples):,} | `{each.fingerprint}` |"
             for each in trained.data.sets
         ),
@@ -74,8 +78,7 @@ def model_card(
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {key} | {value} |" for key, value in asdict(options).items() if key not in ("data", "extra_data")),
-        *(f"| {key} (recipe) | {value} |" for key, value in asdict(settings).items() if key != "name"),
+        *(f"| {key} | {value} |" for key, value in _chosen(options).items()),
         "",
     ]
     if settings.name == "article":
@@ -95,7 +98,24 @@ def model_card(
         lines += [f"Held-out part: {figures}.", ""]
     if evaluation:
         lines += _evaluation_table(evaluation)
+    lines += ["## Licence", "", f"{licence}." if licence else _NO_LICENCE, ""]
     return "\n".join([*lines, "## Limits", "", _LIMITS, ""])
+
+
+def _chosen(options: TrainOptions) -> dict[str, Any]:
+    """Every setting of the run by its name, what was left open as the recipe has it."""
+    given = {key: value for key, value in asdict(options).items() if value is not None}
+    for key in ("base", "teacher"):
+        if key in given:
+            given[key] = _named(given[key])
+    left_out = {"data", "extra_data", "recipe", "name", *(["epochs"] if options.max_steps else [])}
+    return {key: value for key, value in (given | asdict(options.settings)).items() if key not in left_out}
+
+
+def _named(source: str) -> str:
+    """A Hub id as it is; of a file or folder its name only, since its place means nothing elsewhere."""
+    path = Path(source).expanduser()
+    return path.name if path.is_absolute() or path.exists() or source.startswith(".") else source
 
 
 def _evaluation_table(figures: dict[str, Any]) -> list[str]:
@@ -111,7 +131,7 @@ def _evaluation_table(figures: dict[str, Any]) -> list[str]:
     ]
     data = figures["data"]
     return [
-        f"On {Path(data['source']).name} ({data['examples']:,} questions, fingerprint `{data['fingerprint']}`):",
+        f"On {_named(data['source'])} ({data['examples']:,} questions, fingerprint `{data['fingerprint']}`):",
         "",
         "| measure | value |",
         "|---|--:|",

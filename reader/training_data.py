@@ -6,16 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reader.errors import BadUsage
 from reader.examples import Example, ExampleSet, load_examples
 from reader.negatives import make_negatives
-
-SplitBy = Literal["article", "context"]
+from reader.recipes import SplitBy
 
 _MAX_HELD_OUT = 2_500  # questions; more would cost time at every evaluation and tell no more
 _MEGA_BATCHES = 50  # batches sorted by length together: close lengths, and still a random order
@@ -50,10 +47,6 @@ def load_training_data(
     like those of ``sources``. ``held_out``: share of the sources' questions in [0, 0.5]; ``negatives``: questions
     to make per answerable one.
     """
-    if not 0 <= held_out <= 0.5:
-        raise BadUsage(f"The held-out share is {held_out}; expected a number from 0 to 0.5.")
-    if not 0 <= negatives <= 3:
-        raise BadUsage(f"The share of negatives is {negatives}; expected a number from 0 to 3.")
     sets = tuple(load_examples(source, skip_bad=skip_bad) for source in (*sources, *extra))
     examples = [example for each in sets[: len(sources)] for example in each.examples]
     train, held = split_held_out(examples, share=held_out, by=by, seed=seed)
@@ -106,20 +99,28 @@ def _draw(groups: Sequence[str], wanted: int, seed: int) -> set[str]:
 def training_order(
     lengths: NDArray[np.int64], *, count: int, batch_size: int, seed: int, by_length: bool
 ) -> NDArray[np.int64]:
-    """The order in which features are seen: indices of shape (count,), whole batches; a pure function.
+    """The order in which features are seen: indices of shape (count,); a pure function of seed and epoch.
 
-    Every epoch is a permutation of its own, drawn from (seed, epoch). With ``by_length`` neighbours are of about
-    equal length, so that little is padded, and batches come in random order.
+    Every epoch is a permutation of its own, so that a longer run begins as a shorter one. With ``by_length``
+    neighbours are of about equal length, so that little is padded, and batches come in random order.
     """
-    epochs = -(-count // len(lengths))
-    order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(len(lengths)) for epoch in range(epochs)])
-    order = order[:count]
+    epochs = range(-(-count // len(lengths)))
+    return np.concatenate([_epoch_order(lengths, batch_size, seed, epoch, by_length) for epoch in epochs])[:count]
+
+
+def _epoch_order(
+    lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int, by_length: bool
+) -> NDArray[np.int64]:
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
     if not by_length:
         return order
-    rng = np.random.default_rng([seed, epochs, 1])
-    pieces = []
-    for first in range(0, count, batch_size * _MEGA_BATCHES):
-        mega = order[first : first + batch_size * _MEGA_BATCHES]
+    # The first ones fill up the batch that the epoch before has begun; the last ones begin the next epoch's.
+    first = min(-epoch * len(lengths) % batch_size, len(order))
+    last = first + (len(order) - first) // batch_size * batch_size
+    pieces = [order[:first]]
+    for begin in range(first, last, batch_size * _MEGA_BATCHES):
+        mega = order[begin : min(begin + batch_size * _MEGA_BATCHES, last)]
         batches = mega[np.argsort(-lengths[mega], kind="stable")].reshape(-1, batch_size)
         pieces.append(batches[rng.permutation(len(batches))].ravel())
-    return np.concatenate(pieces)
+    return np.concatenate([*pieces, order[last:]])

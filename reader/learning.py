@@ -1,0 +1,76 @@
+"""How the weights learn: each layer's rate, a teacher's pull, the mean of checkpoints, the attention's kernel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_LAYER = re.compile(r"\.(?:layer|layers|h|block|blocks)\.(\d+)\.")
+_ATTENTION_BYTES = 1 << 30  # that the plain attention may keep for the backward pass
+
+
+def layer_groups(
+    model: torch.nn.Module, *, decayed: set[str], learning_rate: float, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Parameter groups whose learning rate falls by ``layer_decay`` with every layer below the head.
+
+    The embeddings, below all layers, have the lowest (Howard & Ruder, 2018; Clark et al., 2020, ELECTRA).
+    """
+    numbers = [int(found[1]) for name, _ in model.named_parameters() if (found := _LAYER.search(name))]
+    layers = max(numbers, default=-1) + 1
+    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        found = _LAYER.search(name)
+        below = layers - int(found[1]) if found else 0 if name.startswith("qa_outputs") else layers + 1
+        key = (below, name in decayed)
+        group = groups.setdefault(
+            key,
+            {
+                "params": [],
+                "lr": learning_rate * layer_decay**below,
+                "weight_decay": weight_decay if name in decayed else 0.0,
+            },
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+def divergence(outputs: Any, taught: Any, mask: torch.Tensor) -> torch.Tensor:
+    """How far the student's start and end distributions are from the teacher's, both softened by 2."""
+    total = torch.zeros((), device=mask.device)
+    for own, wanted in ((outputs.start_logits, taught.start_logits), (outputs.end_logits, taught.end_logits)):
+        padding = (mask == 0) * -1e4
+        student = torch.log_softmax((own.float() + padding) / 2, dim=-1)
+        teacher = torch.log_softmax((wanted.float() + padding) / 2, dim=-1)
+        total = total + 4 * torch.nn.functional.kl_div(student, teacher, log_target=True, reduction="batchmean")
+    return total / 2
+
+
+def average(paths: Sequence[Path], like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The mean of several checkpoints' weights (Izmailov et al., 2018; Wortsman et al., 2022)."""
+    from safetensors.torch import load_file
+
+    total = {key: torch.zeros_like(value, dtype=torch.float32) for key, value in like.items()}
+    for path in paths:
+        weights = load_file(path / "model.safetensors")
+        for key in total:
+            total[key] += weights.get(key, like[key]).to(total[key])
+    return {key: (value / len(paths)).to(like[key].dtype) for key, value in total.items()}
+
+
+def quickest_attention(config: Any, ids: torch.Tensor) -> AbstractContextManager[None]:
+    """On the CPU torch's fused attention takes a third of a step in its backward pass, the plain one a tenth.
+
+    The plain one keeps every layer's weights (in float32, before and after the softmax), so it is for small batches.
+    """
+    layers, heads = getattr(config, "num_hidden_layers", 0), getattr(config, "num_attention_heads", 0)
+    kept = 8 * ids.numel() * ids.shape[1] * heads * layers
+    if ids.device.type == "cpu" and 0 < kept <= _ATTENTION_BYTES:
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
