@@ -36,8 +36,8 @@ def threshold_curves(judged: Judged, margins: NDArray[np.float64]) -> Curves:
     answering = np.searchsorted(finite[order], thresholds, side="right")
     has = judged.has_answer
     said_right = np.concatenate(([0.0], np.cumsum(np.where(has, judged.f1, 0.0)[order])))[answering]
-    # Of the unanswerable ones, those whose margin is above the threshold; an answer to them scores 0.
-    said_wrongly = np.concatenate(([0.0], np.cumsum((~has & judged.said)[order].astype(float))))[answering]
+    # Saying nothing is right where there is no answer; saying something there nearly always is not.
+    said_wrongly = np.concatenate(([0.0], np.cumsum(np.where(has, 0.0, 1 - judged.f1)[order])))[answering]
     silent = np.count_nonzero(~has) - said_wrongly
     curves: Curves = {"threshold": thresholds, "f1": 100 * (said_right + silent) / len(judged)}
     if has.any():

@@ -190,12 +190,12 @@ def _arithmetic(opened: OpenedRun, everything: float | None, answerable: float |
     total, unanswerable = data["examples"], data["unanswerable"]
     says = (
         "Over all questions ROUGE-1 (R-1) is low by construction: the reader is forced to answer, so each "
-        "unanswerable question scores 0, and 0.708 × 5,928 / 11,873 = 0.354."
+        "unanswerable question scores 0, and 0.708 × 5,928 / 11,873 ≈ 0.354."
     )
     if opened.figures["rouge"]["protocol"] != "forced":
         says += " This run abstains already, so what it would score when forced is not known."
     elif everything is not None and answerable is not None and unanswerable:
-        says += f" Here: {answerable:.3f} × {total - unanswerable:,} / {total:,} = {everything:.3f}."
+        says += f" Here: {answerable:.3f} × {total - unanswerable:,} / {total:,} ≈ {everything:.3f}."
     if (total, unanswerable) != DEV:
         says += " This run's questions are others than the published rows', so the figures are not comparable."
     return says
