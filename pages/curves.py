@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 POINTS = 300  # drawn per line; more cannot be told apart on a screen
+LEAST_RANGE = 10.0  # percent: a smaller rise shall not look like a steep one
 LABEL_GAP = 0.11  # of the height: how close the names of two lines may stand
 
 Points = Sequence[tuple[float, float]]
@@ -42,7 +43,7 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float | None], total_steps
         Line(thinned(points), "raw"),
         Line(thinned([(step, loss) for (step, _), loss in zip(points, smooth, strict=True)]), "main", f"{end:.2f}"),
     ]
-    return _chart(title, lines, total_steps, highest)
+    return _chart(title, lines, total_steps, 0.0, highest)
 
 
 def figures_curve(steps: Sequence[int], figures: Sequence[tuple[str, Sequence[float | None]]], total_steps: int) -> str:
@@ -57,19 +58,18 @@ def figures_curve(steps: Sequence[int], figures: Sequence[tuple[str, Sequence[fl
     begin, end = lines[0].points[0][1], lines[0].points[-1][1]
     moved = "rises" if end > begin + 0.5 else "falls" if end < begin - 0.5 else "stays"
     title = f"F1 stays at {end:.1f}" if moved == "stays" else f"F1 {moved} from {begin:.1f} to {end:.1f}"
-    return _chart(f"Held-out {title}", lines, total_steps, 100.0)
+    values = [y for line in lines for _, y in line.points]
+    middle = (min(values) + max(values)) / 2
+    lowest = max(0.0, min(*values, middle - LEAST_RANGE / 2))
+    return _chart(f"Held-out {title}", lines, total_steps, lowest, min(100.0, max(*values, lowest + LEAST_RANGE)))
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Exponential moving averages without the pull of the start; the more values, the smoother."""
-    weight = min(0.97, max(0.0, 1 - 8 / len(values)))
-    total = norm = 0.0
-    result = []
-    for value in values:
-        total = weight * total + (1 - weight) * value
-        norm = weight * norm + (1 - weight)
-        result.append(total / norm)
-    return result
+    """Means of each value's neighbourhood, a twentieth of all values to each side; at the ends, of what is there."""
+    reach = max(1, len(values) // 20)
+    sums = [0.0, *accumulate(values)]
+    spans = [(max(0, i - reach), min(len(values), i + reach + 1)) for i in range(len(values))]
+    return [(sums[end] - sums[begin]) / (end - begin) for begin, end in spans]
 
 
 def thinned(points: Points, most: int = POINTS) -> list[tuple[float, float]]:
@@ -82,15 +82,13 @@ def thinned(points: Points, most: int = POINTS) -> list[tuple[float, float]]:
     return [*means, points[-1]]
 
 
-def ticks(highest: float, wanted: int = 4) -> list[float]:
-    """Round numbers from 0 to the first one that is not below ``highest``: about ``wanted`` of them, in 1, 2 or 5."""
-    if not highest > 0:
-        return [0.0, 1.0]
-    rough = highest / wanted
+def ticks(lowest: float, highest: float, wanted: int = 4) -> list[float]:
+    """About ``wanted`` round numbers, in steps of 1, 2 or 5, that have ``lowest`` and ``highest`` between them."""
+    rough = max(highest - lowest, 1e-6) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    count = math.ceil(highest / step - 1e-9)
-    return [round(step * i, 10) for i in range(count + 1)]
+    first, last = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
+    return [round(step * i, 10) for i in range(first, max(last, first + 1) + 1)]
 
 
 def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
@@ -103,41 +101,39 @@ def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
     return [place - over for place in moved]
 
 
-def _chart(title: str, lines: Sequence[Line], total_steps: int, highest: float) -> str:
-    rows = ticks(highest)
-    top = rows[-1]
+def _chart(title: str, lines: Sequence[Line], total_steps: int, lowest: float, highest: float) -> str:
+    rows = ticks(lowest, highest)
     right = max(total_steps, max(x for line in lines for x, _ in line.points), 1)
-    columns = [tick for tick in ticks(right) if tick <= right]
-    if columns[-1] < right:
-        columns = [*[tick for tick in columns if tick <= 0.88 * right], right]
-    grid = "".join(f'<path class="grid" d="M0 {_down(y, top):.1f}H1000"/>' for y in rows)
-    drawn = "".join(f'<polyline class="{line.kind}" points="{_places(line.points, right, top)}"/>' for line in lines)
-    y_labels = "".join(f'<span class="y" style="--y:{y / top:.4f}">{_short(y)}</span>' for y in rows)
+    # The last step has a label of its own, so the round numbers keep away from it.
+    columns = [*[tick for tick in ticks(0, right) if tick <= 0.86 * right], right]
+
+    def height(y: float) -> float:
+        return (min(y, rows[-1]) - rows[0]) / (rows[-1] - rows[0])
+
+    grid = "".join(f'<path d="M0 {300 * (1 - height(y)):.1f}H1000"/>' for y in rows)
+    drawn = "".join(
+        '<polyline class="{}" points="{}"/>'.format(
+            line.kind, " ".join(f"{1000 * x / right:.1f},{300 * (1 - height(y)):.1f}" for x, y in line.points)
+        )
+        for line in lines
+    )
+    y_labels = "".join(f'<span class="y" style="--y:{height(y):.4f}">{_short(y)}</span>' for y in rows)
     x_labels = "".join(
         f'<span class="x" style="--x:{x / right:.4f}">{"step " if x == right else ""}{x:,.0f}</span>' for x in columns
     )
     named = [line for line in lines if line.name]
-    ends = spread([min(line.points[-1][1], top) / top for line in named])
-    names = "".join(_name(line, right, y) for line, y in zip(named, ends, strict=True))
+    places = spread([height(line.points[-1][1]) for line in named])
+    names = "".join(
+        f'<span class="name {line.kind}" style="--x:{line.points[-1][0] / right:.4f};--y:{y:.4f}">'
+        f"{escape(line.name)}</span>"
+        for line, y in zip(named, places, strict=True)
+    )
     kind = "plot named" if len(named) > 1 else "plot"
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption><div class="{kind}" role="img" '
         f'aria-label="{escape(title)}"><svg viewBox="0 0 1000 300" preserveAspectRatio="none" aria-hidden="true">'
         f"{grid}{drawn}</svg>{y_labels}{x_labels}{names}</div></figure>"
     )
-
-
-def _name(line: Line, right: float, y: float) -> str:
-    x = line.points[-1][0] / right
-    return f'<span class="name {line.kind}" style="--x:{x:.4f};--y:{y:.4f}">{escape(line.name)}</span>'
-
-
-def _places(points: Points, right: float, top: float) -> str:
-    return " ".join(f"{1000 * x / right:.1f},{_down(min(y, top), top):.1f}" for x, y in points)
-
-
-def _down(y: float, top: float) -> float:
-    return 300 * (1 - y / top)
 
 
 def _short(value: float) -> str:

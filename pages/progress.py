@@ -49,8 +49,7 @@ def title_of(job: Job) -> str:
     """What a job does, in a few words."""
     if not job.config:
         return f"Job {job.id}"
-    data = " + ".join(data_label(str(source)) for source in job.config.get("data", []))
-    return f"{_base_of(job)} on {data}, {_length_of(job)}"
+    return f"{_base_of(job)} on {_data_of(job)}, {_length_of(job)}"
 
 
 def status(view: View) -> str:
@@ -64,7 +63,7 @@ def status(view: View) -> str:
         f'<section class="job {job.state}"><h2>{escape(title_of(job))}</h2>'
         f'<p class="state"><b>{_shape(job)}{WORDS[job.state]}</b> <span>{escape(says)}</span></p>{_bar(job, course)}'
         f"{why}{_figures(job, course)}{_ways_on(job)}"
-        f'<p class="facts">{escape(_facts(job, course))}</p></section>'
+        f'<p class="facts">{_facts(job, course)}</p></section>'
     )
 
 
@@ -145,19 +144,19 @@ def _figures(job: Job, course: Course) -> str:
         if job.state == "succeeded":
             return "<p>No questions were held out, so there are no figures of it yet.</p>"
         return ""
-    tiles = [
+    figures = [
         ("F1", _percent(best.get("f1"))),
         ("exact match", _percent(best.get("exact"))),
         ("F1, answerable", _percent(best.get("HasAns_f1"))),
         ("F1, not answerable", _percent(best.get("NoAns_f1"))),
         ("threshold", _signed(best.get("threshold"))),
     ]
-    shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles if value)
+    shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures if value)
     held_out = course.start.get("held_out")
     count = f"{held_out:,} held-out questions" if isinstance(held_out, int) else "the held-out questions"
     few = " So few say little." if isinstance(held_out, int) and held_out < FEW else ""
     when = f"best so far, after step {best['step']:,}" if job.active else f"after step {best['step']:,}"
-    return f'<dl class="tiles">{shown}</dl><p class="facts">On {count}, {when}.{few}</p>'
+    return f'<dl class="figures">{shown}</dl><p class="facts">On {count}, {when}.{few}</p>'
 
 
 def _ways_on(job: Job) -> str:
@@ -182,7 +181,7 @@ def _facts(job: Job, course: Course) -> str:
         facts.append(f"{'GPU' if start['device'] == 'cuda' else str(start['device']).upper()}{precision}")
     if job.started:
         facts.append(f"started {moment(job.started)}")
-    return " · ".join([*facts, f"job {job.id}"])
+    return " · ".join([*map(escape, facts), f'<span class="id">job {job.id}</span>'])
 
 
 # All jobs
@@ -194,12 +193,10 @@ def jobs_table(view: View) -> str:
         return ""
     chosen = view.chosen.id if view.chosen else ""
     rows = "".join(_row(job, view.courses[job.id], job.id == chosen) for job in view.jobs)
-    heads = ("Job", "State", "Base", "Data", "Length", "Recipe")
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     return (
-        '<div class="table"><table class="plain jobs"><caption>All training jobs</caption>'
-        f'<thead><tr>{head}<th scope="col" class="number">Held-out F1</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        '<div class="table"><table class="plain jobs"><caption>All training jobs</caption><thead><tr>'
+        '<th scope="col">Job</th><th scope="col">State</th><th scope="col">Training</th>'
+        f'<th scope="col" class="number">Held-out F1</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -208,14 +205,13 @@ def _row(job: Job, course: Course, chosen: bool) -> str:
     state = WORDS[job.state]
     if job.active and course.total_steps:
         state = f"{state}, {100 * course.step // course.total_steps} %"
-    data = ", ".join(data_label(str(source)) for source in job.config.get("data", []))
     link = urlencode({"tab": "train", "job": job.id})
-    cells = [_base_of(job), data, _length_of(job), job.config.get("recipe", "")]
+    how = " · ".join(filter(None, (_base_of(job), _length_of(job), str(job.config.get("recipe", "")))))
     return (
         f"<tr{' class=chosen aria-current=true' if chosen else ''}>"
         f'<td><a href="?{link}" data-job="{job.id}">{moment(job.created) or job.id}</a></td>'
         f'<td class="{job.state}">{_shape(job)}{state}</td>'
-        f"{''.join(f'<td>{escape(str(cell))}</td>' for cell in cells)}"
+        f"<td>{escape(_data_of(job))} <small>{escape(how)}</small></td>"
         f'<td class="number">{_percent(best.get("f1")) if best else "–"}</td></tr>'
     )
 
@@ -259,6 +255,10 @@ def moment(seconds: float) -> str:
 
 def _base_of(job: Job) -> str:
     return label_of(str(job.config.get("base", "")))
+
+
+def _data_of(job: Job) -> str:
+    return " + ".join(data_label(str(source)) for source in job.config.get("data", []))
 
 
 def _length_of(job: Job) -> str:

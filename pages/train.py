@@ -43,6 +43,8 @@ from reader.jobs import command_line, delete_job, resume_job, start_waiting, sto
 
 Changes = dict[Any, Any]
 
+TAB = "train"
+
 COLUMNS = "Columns: question, context, answer. An empty answer means: not answerable."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 
@@ -107,7 +109,7 @@ def _wire_form(parts: Parts, access: Access, shelf: Shelf) -> None:
         # What is in it is told when the picker changes to it.
         return {parts.data: gr.Dropdown(_pairs(list_data()), value=name)}
 
-    def tell_command(*values: Any, request: gr.Request) -> str:
+    def tell_command(request: gr.Request, *values: Any) -> str:
         try:
             return command_line(_config(parts, values, shelf, request, access))
         except ReaderboardError as error:
@@ -188,7 +190,7 @@ def _wire_jobs(parts: Parts, access: Access, shelf: Shelf, watcher: Watcher) -> 
 
         return handle
 
-    def train(shown: dict[str, str], *values: Any, request: gr.Request) -> Changes:
+    def train(request: gr.Request, shown: dict[str, str], *values: Any) -> Changes:
         try:
             require(request, access)
             job = start_once(_config(parts, values, shelf, request, access))
@@ -201,6 +203,8 @@ def _wire_jobs(parts: Parts, access: Access, shelf: Shelf, watcher: Watcher) -> 
         return _shown(parts, view, shown, request, access, log_open) | _settled(parts)
 
     def tick(job_id: str, shown: dict[str, str], log_open: bool, request: gr.Request) -> Changes:
+        if _address(request).get("tab") != TAB:
+            return {parts.timer: gr.Timer(active=False)}
         view = look(watcher, job_id)
         if needs_a_start(view):
             start_waiting()
@@ -298,10 +302,15 @@ def _settled(parts: Parts, trouble: str = "") -> Changes:
 # The page
 
 
+def _address(request: gr.Request) -> dict[str, str]:
+    """The query parameters of the page's address, as they are now: Gradio's pages send them with every request."""
+    return dict(request.query_params)
+
+
 def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, watcher: Watcher) -> None:
     def open_page(request: gr.Request) -> Changes:
         allowed = may(request, access)
-        view = look(watcher, dict(request.query_params).get("job"))
+        view = look(watcher, _address(request).get("job"))
         data = _pairs(list_data())
         first = PRESETS[QUICK].form
         return {
@@ -315,7 +324,10 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, wa
         }
 
     def come_back(job_id: str, shown: dict[str, str], log_open: bool, request: gr.Request) -> Changes:
-        return _shown(parts, look(watcher, job_id), shown, request, access, log_open) or gr.skip()
+        # While the page is being filled, the address alone knows the job; and the timer rested on another tab.
+        view = look(watcher, _address(request).get("job") or job_id)
+        shown = {name: digest for name, digest in shown.items() if name != "timer"}
+        return _shown(parts, view, shown, request, access, log_open)
 
     demo.load(
         open_page,

@@ -79,7 +79,7 @@ PRESETS: dict[str, Preset] = {
         "My own CSV",
         "The embedded reader learns your texts from your own questions. A few hundred are a good start, and some "
         "of them should have no answer.",
-        Form(data=UPLOAD, held_out=0.1),
+        Form(data=UPLOAD, held_out=0.1, evaluations=3),
     ),
     ARTICLE: Preset(
         "The article's run",
