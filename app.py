@@ -18,6 +18,7 @@ from pages.readers import Shelf
 from pages.tabs import TABS, follow_address
 from pages.theme import FAVICON, head, theme
 from reader.errors import BadUsage, ReaderboardError
+from reader.jobs import start_waiting
 from reader.settings import read_number
 
 PORT = 7860
@@ -124,6 +125,10 @@ def main(arguments: Sequence[str]) -> int:
         prevent_thread_lock=True,
         quiet=True,
     )
+    try:
+        start_waiting()
+    except ReaderboardError as error:
+        print(f"Jobs that wait could not be started: {error}", file=sys.stderr)
     address = access.link(demo.share_url or demo.local_url)
     print(f"Readerboard is open at {address}  (Ctrl-C closes it; running jobs go on)", flush=True)
     try:
