@@ -73,15 +73,16 @@ def split_held_out(
     wanted = min(round(len(examples) * share), _MAX_HELD_OUT)
     if not wanted:
         return list(examples), []
-    groups = [(example.title if by == "article" else "") or example.context for example in examples]
-    drawn = _draw(groups, wanted, seed)
-    if not drawn:
-        groups = [example.context for example in examples]
+    articles = [(example.title if by == "article" else "") or example.context for example in examples]
+    for groups in (articles, [example.context for example in examples]):
         drawn = _draw(groups, wanted, seed)
-    contexts = {example.context for example, group in zip(examples, groups, strict=True) if group in drawn}
-    held = [example for example in examples if example.context in contexts]
-    train = [example for example in examples if example.context not in contexts]
-    return (train, held) if train else (list(examples), [])
+        # All of a context goes with it, also where another article has it too.
+        contexts = {example.context for example, group in zip(examples, groups, strict=True) if group in drawn}
+        held = [example for example in examples if example.context in contexts]
+        train = [example for example in examples if example.context not in contexts]
+        if held and train and len(held) <= 2 * wanted:
+            return train, held
+    return list(examples), []
 
 
 def _draw(groups: Sequence[str], wanted: int, seed: int) -> set[str]:
