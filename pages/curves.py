@@ -58,10 +58,9 @@ def figures_curve(steps: Sequence[int], figures: Sequence[tuple[str, Sequence[fl
     begin, end = lines[0].points[0][1], lines[0].points[-1][1]
     moved = "rises" if end > begin + 0.5 else "falls" if end < begin - 0.5 else "stays"
     title = f"F1 stays at {end:.1f}" if moved == "stays" else f"F1 {moved} from {begin:.1f} to {end:.1f}"
-    values = [y for line in lines for _, y in line.points]
-    middle = (min(values) + max(values)) / 2
-    lowest = max(0.0, min(*values, middle - LEAST_RANGE / 2))
-    return _chart(f"Held-out {title}", lines, total_steps, lowest, min(100.0, max(*values, lowest + LEAST_RANGE)))
+    told = [y for line in lines for _, y in line.points]
+    lowest = max(0.0, min(*told, (min(told) + max(told) - LEAST_RANGE) / 2))
+    return _chart(f"Held-out {title}", lines, total_steps, lowest, min(100.0, max(*told, lowest + LEAST_RANGE)))
 
 
 def smoothed(values: Sequence[float]) -> list[float]:

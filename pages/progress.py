@@ -135,7 +135,7 @@ def _bar(job: Job, course: Course) -> str:
     if job.state not in ("running", "stopping", "stopped", "lost", "failed") or not course.total_steps:
         return ""
     label = f"step {course.step} of {course.total_steps}"
-    return f'<progress max="{course.total_steps}" value="{course.step}" aria-label="{label}">{label}</progress>'
+    return f'<progress max="{course.total_steps}" value="{course.step}" aria-label="{label}"></progress>'
 
 
 def _figures(job: Job, course: Course) -> str:
