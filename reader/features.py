@@ -8,6 +8,7 @@ called.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,9 @@ from reader.examples import Example
 # Position embeddings of these models start after the padding index, so that many fewer tokens fit.
 _POSITIONS_AFTER_PADDING = frozenset(
     {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "roberta-prelayernorm", "xlm-roberta-xl", "xmod"}
+    | {"data2vec-text", "ibert", "lilt", "luke"}
 )
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _CHUNK = 512  # examples tokenized at a time; bounds the memory of offsets held as Python tuples
 
 
@@ -102,7 +105,8 @@ def prepare_validation_features(windowing: Windowing, examples: Sequence[Example
 def prepare_train_features(windowing: Windowing, examples: Sequence[Example]) -> Iterator[TrainFeature]:
     """The windows of each example with labels that bound exactly the tokens that touch the first gold answer.
 
-    Unanswerable questions, and windows that do not hold the whole answer, point at CLS.
+    White space at the ends of a gold answer is not part of it: in byte-level BPE and SentencePiece it belongs to the
+    next word's token. Unanswerable questions, and windows that do not hold the whole answer, point at CLS.
     """
     pending: list[Feature] = []
     for feature in _iterate_features(windowing, examples, cut=False):
@@ -140,7 +144,9 @@ def _label_windows(windows: Sequence[Feature], example: Example) -> Iterator[Tra
     labels: list[tuple[int, int] | None] = [None] * len(windows)
     if example.answers:
         gold = example.answers[0]
-        labels = [touching_tokens(window, gold.start, gold.start + len(gold.text)) for window in windows]
+        start = gold.start + len(gold.text) - len(gold.text.lstrip())
+        end = start + len(gold.text.strip())
+        labels = [touching_tokens(window, start, end) for window in windows]
         reach = [
             (int(window.offsets[label[0], 0]), int(window.offsets[label[1], 1]))
             for window, label in zip(windows, labels, strict=True)
@@ -154,8 +160,8 @@ def _label_windows(windows: Sequence[Feature], example: Example) -> Iterator[Tra
             for window, label in zip(windows, labels, strict=True)
         ]
     for window, label in zip(windows, labels, strict=True):
-        start, end = label or (window.cls_index, window.cls_index)
-        yield TrainFeature(window.input_ids, window.token_type_ids, start, end)
+        first, last = label or (window.cls_index, window.cls_index)
+        yield TrainFeature(window.input_ids, window.token_type_ids, first, last)
 
 
 def _iterate_features(windowing: Windowing, examples: Sequence[Example], *, cut: bool) -> Iterator[Feature]:
@@ -181,30 +187,40 @@ def _iterate_features(windowing: Windowing, examples: Sequence[Example], *, cut:
         owners = encoded["overflow_to_sample_mapping"] if not cut else range(len(chunk))
         for index, owner in enumerate(owners):
             ids = np.asarray(encoded["input_ids"][index], dtype=np.int32)
-            answerable = np.asarray(
-                [sequence == context_sequence for sequence in encoded.sequence_ids(index)], dtype=np.bool_
-            )
+            sequences = encoded.sequence_ids(index)
+            answerable = np.asarray([sequence == context_sequence for sequence in sequences], dtype=np.bool_)
+            special = np.asarray([sequence is None for sequence in sequences], dtype=np.bool_)
             offsets = np.asarray(encoded["offset_mapping"][index], dtype=np.int32)
             offsets[~answerable] = 0
             types = np.asarray(encoded["token_type_ids"][index], dtype=np.int32) if windowing.segments else None
-            yield Feature(
-                first + owner, ids, types, offsets, answerable, _cls_index(ids, windowing.tokenizer.cls_token_id)
-            )
+            cls_index = _cls_index(ids, special, windowing.tokenizer.cls_token_id)
+            yield Feature(first + owner, ids, types, offsets, answerable, cls_index)
 
 
-def _cls_index(ids: NDArray[np.int32], cls_token_id: int | None) -> int:
-    """First in BERT's order, last in XLNet's; models without the token say "no answer" at their first one."""
-    found = np.flatnonzero(ids == cls_token_id) if cls_token_id is not None else np.empty(0, dtype=np.int64)
+def _cls_index(ids: NDArray[np.int32], special: NDArray[np.bool_], cls_token_id: int | None) -> int:
+    """First in BERT's order, last in XLNet's; models without the token say "no answer" at their first one.
+
+    ``special``: the tokens that the tokenizer added. A text may hold the letters "[CLS]" too.
+    """
+    found = np.flatnonzero(special & (ids == cls_token_id)) if cls_token_id is not None else np.empty(0, np.int64)
     return int(found[0]) if found.size else 0
 
 
-def check_windows(windowing: Windowing, examples: Sequence[Example], *, stride: int) -> None:
-    """Refuse, with a sentence, what the tokenizer would answer with a panic."""
+def check_texts(examples: Sequence[Example]) -> None:
+    """Refuse texts that are empty, or that no tokenizer takes."""
     for example in examples:
         if not example.question.strip():
             raise BadData(f"Question {example.id} is empty. Write a question.")
         if not example.context.strip():
             raise BadData(f"The context of question {example.id} is empty. Give a text that could hold the answer.")
+        for name, text in (("Question", example.question), ("The context of question", example.context)):
+            if _HALF_CHARACTER.search(text):
+                raise BadData(f"{name} {example.id} holds half of a character (an unpaired surrogate). Mend the text.")
+
+
+def check_windows(windowing: Windowing, examples: Sequence[Example], *, stride: int) -> None:
+    """Refuse, with a sentence, what the tokenizer would answer with a panic."""
+    check_texts(examples)
     questions = windowing.tokenizer(
         [example.question for example in examples],
         add_special_tokens=False,

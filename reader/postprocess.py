@@ -12,6 +12,7 @@ Numpy only: nothing here needs a model, so that answers can be decided again at 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,7 +92,7 @@ class Answer:
         return replace(self, threshold=threshold)
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as plain JSON values; a margin that is infinite (no span at all) becomes None."""
+        """The answer as plain JSON values; what is infinite (the margin without any span) becomes None."""
         finite = self.best is not None
         return {
             "answer": self.text,
@@ -103,7 +104,7 @@ class Answer:
             "null_score": self.null_score,
             "null_score_diff": self.null_score_diff if finite else None,
             "no_answer_probability": self.no_answer_probability,
-            "threshold": self.threshold,
+            "threshold": self.threshold if math.isfinite(self.threshold) else None,
             "alternatives": [
                 {
                     "text": span.text,
@@ -203,7 +204,8 @@ def decide(
 
     Spans of different windows compete by raw score; the null score is the smallest over the windows, because a
     window that does not hold the answer rightly finds nothing. Spans are trimmed of white space (byte-level BPE
-    and SentencePiece tokens include it) and of two with the same offsets the better one stays.
+    and SentencePiece tokens include it), hold their last letter's accents, and of two with the same offsets the
+    better one stays.
     """
     scores: dict[tuple[int, int], float] = {}
     null_score = math.inf
@@ -212,7 +214,7 @@ def decide(
         count += 1
         null_score = min(null_score, window.null_score)
         for start, end, score in zip(window.starts.tolist(), window.ends.tolist(), window.scores.tolist(), strict=True):
-            offsets = trim(context, start, end)
+            offsets = whole_characters(context, *trim(context, start, end))
             if offsets[0] < offsets[1] and score > scores.get(offsets, -math.inf):
                 scores[offsets] = score
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:n_best]
@@ -233,6 +235,21 @@ def decide(
         alternatives=spans,
         windows=count,
     )
+
+
+def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
+    """Grow a span over the combining marks at its ends: tokenizers that strip accents leave "é" as "e" and a mark."""
+    if start >= end:
+        return start, end
+    while start > 0 and _is_mark(context[start]):
+        start -= 1
+    while end < len(context) and _is_mark(context[end]):
+        end += 1
+    return start, end
+
+
+def _is_mark(character: str) -> bool:
+    return character > "\u02ff" and unicodedata.category(character).startswith("M")
 
 
 def trim(context: str, start: int, end: int) -> tuple[int, int]:
