@@ -9,6 +9,7 @@ tokens; each batch's logits are reduced to the best spans of its windows at once
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import groupby
@@ -47,7 +48,8 @@ class ExtractiveReader:
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         model = checkpoint.model.eval().to(device=device, dtype=dtype)
         # The head stays in float32: a margin rounded to bf16's eight bits would jump in steps of 0.06.
-        model.qa_outputs.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+        for head in _span_heads(model):
+            head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
         self.name = checkpoint.name
         self.config: ReaderConfig = checkpoint.config
         self.device = device
@@ -97,9 +99,11 @@ class ExtractiveReader:
             raise BadUsage(f"top_k is {top_k}; it must be at least 1.")
         n_best = top_k or self.config.n_best_size
         at = self.config.null_score_diff_threshold if threshold is None else threshold
+        if math.isnan(at):
+            raise BadUsage("The threshold is not a number (nan); it is a difference of scores, as in --threshold -2.5.")
         total = len(examples) if isinstance(examples, Sized) else None
         done = 0
-        for chunk in _chunks(examples):
+        for chunk in chunks(examples):
             windows = self.read_windows(
                 self.windowing, chunk, n_best=n_best, max_answer_length=self.config.max_answer_length
             )
@@ -153,6 +157,18 @@ class ExtractiveReader:
         return QuestionAnsweringPipeline(self)
 
 
+def _span_heads(model: Any) -> list[torch.nn.Linear]:
+    """The layer that turns a token's state into its two logits: `qa_outputs`, in ModernBERT `classifier`.
+
+    Empty for the few models that have more than a layer there; those compute it in the precision of the rest.
+    """
+    import torch
+
+    named = dict(model.named_children())
+    found = [named[name] for name in ("qa_outputs", "classifier") if name in named]
+    return [head for head in found if isinstance(head, torch.nn.Linear)]
+
+
 def default_device() -> str:
     """The GPU where there is one, else the CPU."""
     import torch
@@ -173,7 +189,8 @@ def default_precision(device: str) -> Precision:
     return "fp32"
 
 
-def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+def chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """Cut a stream into as many examples as are read at a time."""
     chunk: list[Example] = []
     characters = 0
     for example in examples:
