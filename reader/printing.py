@@ -53,6 +53,8 @@ def print_figures(figures: dict[str, Any]) -> None:
         print(f"{'ROUGE-1 F ' + rows:24} {flat(figures['rouge']['raw'][rows]['rouge1']['f'])}")
     print(f"{'outcomes':24} {flat(figures['outcomes'])}")
     for name, value in (figures.get("thresholds") or {}).items():
+        if value is None:  # nothing to cross-fit over: all questions are on one text
+            continue
         shown = {key: value[key] for key in ("threshold", "thresholds", "exact", "f1") if value.get(key) is not None}
         print(f"{'threshold, ' + name.replace('_', '-'):24} {flat(shown)}")
     for name in ("threshold", "seconds", "peak_memory_mb"):
