@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif'
+PERCENTS = (0, 25, 50, 75, 100)
 POINTS = 200  # of a curve; more than a screen shows
 
 Curves = dict[str, NDArray[np.float64]]
@@ -69,7 +70,7 @@ def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
     _mark_thresholds(figure, marks)
     _quiet(figure, "F1 is highest at a threshold of " + (f"{best:+.1f}".replace("-", "−") if best else "0.0"))
     figure.update_xaxes(title={"text": "threshold: above this margin it says nothing", "font": {"size": 13}})
-    figure.update_yaxes(range=[0, 108], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
+    figure.update_yaxes(range=[0, 108], tickvals=PERCENTS, ticktext=[f"{value} %" for value in PERCENTS])
     return figure
 
 
