@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _LAYER = re.compile(r"\.(?:layer|layers|h|block|blocks)\.(\d+)\.")
 _ATTENTION_BYTES = 1 << 30  # that the plain attention may keep for the backward pass
@@ -64,13 +63,20 @@ def average(paths: Sequence[Path], like: dict[str, torch.Tensor]) -> dict[str, t
     return {key: (value / len(paths)).to(like[key].dtype) for key, value in total.items()}
 
 
-def quickest_attention(config: Any, ids: torch.Tensor) -> AbstractContextManager[None]:
-    """On the CPU torch's fused attention takes a third of a step in its backward pass, the plain one a tenth.
+@contextmanager
+def quickest_attention(model: Any, ids: torch.Tensor) -> Iterator[None]:
+    """Let a model that uses torch's fused attention use the plain one for a small batch on the CPU.
 
-    The plain one keeps every layer's weights (in float32, before and after the softmax), so it is for small batches.
+    Backwards, the fused one is slow there: it takes a third of a step, the plain one a tenth. The plain one keeps
+    every layer's weights (in float32, before and after the softmax), which a batch of long windows has too many of.
     """
-    layers, heads = getattr(config, "num_hidden_layers", 0), getattr(config, "num_attention_heads", 0)
+    layers, heads = getattr(model.config, "num_hidden_layers", 0), getattr(model.config, "num_attention_heads", 0)
     kept = 8 * ids.numel() * ids.shape[1] * heads * layers
-    if ids.device.type == "cpu" and 0 < kept <= _ATTENTION_BYTES:
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
+    if ids.device.type != "cpu" or model.config._attn_implementation != "sdpa" or kept > _ATTENTION_BYTES:
+        yield
+        return
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation("sdpa")

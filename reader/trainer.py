@@ -160,7 +160,7 @@ class ReaderTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        with quickest_attention(self.model.config, inputs["input_ids"]):
+        with quickest_attention(self.model, inputs["input_ids"]):
             outputs = model(**inputs)
         loss = outputs.loss
         if self._teacher is not None:
