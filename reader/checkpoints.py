@@ -7,7 +7,9 @@ and code from a checkpoint is never run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,6 +45,8 @@ class ReaderConfig:
                 raise BadReader(f"{name} is {getattr(self, name)}; it must be at least 1.")
         if self.doc_stride < 0:
             raise BadReader(f"doc_stride is {self.doc_stride}; it must not be negative.")
+        if not math.isfinite(self.null_score_diff_threshold):
+            raise BadReader(f"null_score_diff_threshold is {self.null_score_diff_threshold}; expected a finite number.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,11 @@ def read_reader_config(folder: Path) -> ReaderConfig:
 
 def _config_from(stored: Any, where: str) -> ReaderConfig:
     known = {name: type(value) for name, value in asdict(ReaderConfig()).items()}
-    if not isinstance(stored, dict) or stored.get("format_version", 1) != 1:
-        raise BadReader(f"{where} is not a reader's settings of format 1. It was made by another version.")
+    if not isinstance(stored, dict):
+        raise BadReader(f"{where} does not hold a reader's settings: expected a JSON object.")
+    version = stored.get("format_version", 1)
+    if version != 1:
+        raise BadReader(f"{where} is of format {version!r}, and only format 1 is known here. Update the project.")
     values: dict[str, Any] = {}
     for name, value in stored.items():
         if name not in known:
@@ -88,7 +95,10 @@ def _config_from(stored: Any, where: str) -> ReaderConfig:
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise BadReader(f"{where}: {name} is {value!r}; expected a value of type {kind.__name__}.")
         values[name] = float(value) if kind is float else value
-    return ReaderConfig(**values)
+    try:
+        return ReaderConfig(**values)
+    except BadReader as error:
+        raise BadReader(f"{where}: {error}") from None
 
 
 def write_reader_config(folder: Path, config: ReaderConfig) -> None:
@@ -125,16 +135,40 @@ def load_checkpoint(
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.path, use_fast=True, **options)
-    if report["missing_keys"] and not as_base:
-        missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise BadReader(
-            f"{name} has no trained question answering head (missing: {missing}); it would answer at random. Use it "
-            "as a base: python -m reader train --base " + name
-        )
-    if not tokenizer.is_fast:
-        raise BadReader(f"{name} has no fast tokenizer, and only those know the offsets of their tokens.")
+    _check_weights(name, model, sorted(report["missing_keys"]), as_base=as_base)
+    _check_tokenizer(name, model, tokenizer)
     config = source.reader_config()
     return Checkpoint(name, model, tokenizer, config)
+
+
+def _check_weights(name: str, model: Any, missing: Sequence[str], *, as_base: bool) -> None:
+    """Refuse what transformers would fill up with random numbers, and only warn."""
+    body = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
+    if body:
+        raise BadReader(
+            f"{name} lacks {len(body)} of its encoder's weights ({body[0]} …), which would be random. Its config.json "
+            "and its weights do not belong together, or the file is not whole."
+        )
+    if missing and not as_base:
+        raise BadReader(
+            f"{name} has no trained question answering head (missing: {', '.join(missing[:3])}); it would answer at "
+            f"random. Use it as a base: python -m reader train --base {name}"
+        )
+
+
+def _check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
+    if not tokenizer.is_fast:
+        raise BadReader(f"{name} has no fast tokenizer, and only those know the offsets of their tokens.")
+    vocabulary = tokenizer.get_vocab()
+    # transformers makes an empty tokenizer up where a folder holds none.
+    if vocabulary.keys() <= set(tokenizer.all_special_tokens):
+        raise BadReader(f"{name} has no tokenizer: tokenizer.json (or its vocabulary) is missing from its files.")
+    known = model.get_input_embeddings().num_embeddings
+    if max(vocabulary.values()) >= known:
+        raise BadReader(
+            f"{name}: the tokenizer has {len(vocabulary):,} tokens and the model knows {known:,}; they do not belong "
+            "together."
+        )
 
 
 def _dropout_names(architecture: Any) -> list[str]:
@@ -153,6 +187,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) 
     }
     with quiet():
         checkpoint.model.save_pretrained(folder, state_dict=weights)
+    for file in folder.glob("*.safetensors"):
+        # safetensors writes files for their owner's eyes only; let the umask hold as for the others.
+        file.chmod((folder / "config.json").stat().st_mode)
     if half:
         # save_pretrained notes the model's own dtype; a loader with dtype="auto" should get what the file holds.
         noted = json.loads((folder / "config.json").read_text("utf-8"))
@@ -175,8 +212,8 @@ class _Source:
             if not (EMBEDDED / "model.safetensors").exists():
                 raise BadReader(f"The embedded reader's weights are missing from {EMBEDDED}. Fetch the project anew.")
             return _Source(str(EMBEDDED))
-        folder = Path(name).expanduser()
-        if folder.exists():
+        folder = Path(os.path.expanduser(name))
+        if os.path.exists(folder):  # unlike Path.exists, it takes names of any length
             _check_folder(folder)
             return _Source(str(folder))
         from reader.hub import is_hub_id, require_hub
@@ -184,14 +221,14 @@ class _Source:
         hub_name, _, revision = name.partition("@")
         if not is_hub_id(hub_name):
             raise BadReader(
-                f'There is no reader "{name}": expected "embedded", a folder that exists, or a Hub id such as '
+                f'There is no reader "{name:.200}": expected "embedded", a folder that exists, or a Hub id such as '
                 "deepset/bert-base-uncased-squad2."
             )
         try:
-            require_hub()
-        except HubUnreachable as error:
+            require_hub(name)
+        except HubUnreachable:
             if not _is_cached(hub_name, revision or None):
-                raise HubUnreachable(f"{name} is not a local folder, so it would come from the Hub. {error}") from None
+                raise
             return _Source(hub_name, revision or None, cached=True)
         _check_hub_files(hub_name, revision or None)
         return _Source(hub_name, revision or None)
@@ -229,18 +266,22 @@ def _check_folder(folder: Path) -> None:
 
 def _check_hub_files(name: str, revision: str | None) -> None:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its client: httpx or httpx2
 
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
+    except GatedRepoError:
+        raise BadReader(f"{name} is gated: accept its terms on its page on the Hub, then set HF_TOKEN.") from None
     except RepositoryNotFoundError:
         raise BadReader(
             f"The Hub has no public model {name}. Check the spelling, or log in if it is private."
         ) from None
     except RevisionNotFoundError:
         raise BadReader(f"The Hub's model {name} has no revision {revision}.") from None
-    except HfHubHTTPError as error:
-        raise HubUnreachable(f"The Hub could not be asked for {name}: {error}. Try again later.") from None
+    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise HubUnreachable(f"The Hub could not be asked for {name}: {reason}. Try again later.") from None
     files = {file.rfilename: file.size or 0 for file in info.siblings or []}
     weights = [file for file in files if file.endswith(".safetensors")]
     if not weights:
@@ -262,12 +303,27 @@ def _is_cached(name: str, revision: str | None) -> bool:
 @contextmanager
 def _sentences(name: str) -> Iterator[None]:
     """Turn what transformers raises for a checkpoint that is not a reader into a sentence."""
+    from huggingface_hub.errors import StrictDataclassError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its client: httpx or httpx2
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+    except httpx.TransportError as error:
+        raise HubUnreachable(f"The Hub was lost while {name} was fetched: {str(error).rstrip('.')}.") from None
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        SafetensorError,
+        StrictDataclassError,
+        RuntimeError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "ignore_mismatched_sizes" in reason:
+            reason = "its weights have other shapes than its config.json says."
         if "Unrecognized configuration class" in reason:
             reason = "its architecture has no question answering head in transformers."
         raise BadReader(f"{name} could not be loaded as a question answering model: {reason}") from None

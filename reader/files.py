@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def new_file(path: Path) -> Iterator[TextIO]:
     """Yield a UTF-8 text file beside ``path`` to write; it takes the place of ``path`` at the end, unless it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(path)
     beside = _beside(path)
     try:
         with beside.open("x", encoding="utf-8", newline="") as file:
@@ -64,7 +65,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists():
         raise BadUsage(f"{path} exists already. Choose another folder, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(path)
     beside = _beside(path)
     try:
         beside.mkdir()
@@ -74,6 +75,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         _blame(error, path, beside)
         raise
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 
 def _blame(error: BaseException, path: Path, beside: Path) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions
 from reader.trainer import Collator, last_checkpoint
 from tests import tiny_models
+from tests.full_disk import largest_file
 from tests.tiny_training import Events, options, train, weights, write_data
 
 FAMILIES = tiny_models.FAMILIES
@@ -547,17 +545,6 @@ def test_weights_that_become_nan_are_never_saved(base: Path, data: Path, tmp_pat
 def test_an_absurd_learning_rate_ends_in_a_sentence(base: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(BadReader, match="diverged"):
         train(options(base, data, learning_rate=1e38), tmp_path)
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let the system refuse any file of this process over ``size`` bytes, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_that_is_full_at_a_checkpoint_keeps_the_one_before(base: Path, data: Path, tmp_path: Path) -> None:
