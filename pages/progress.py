@@ -36,9 +36,10 @@ SHAPES = {
     "failed": "✕",
     "lost": "✕",
 }
-NOTHING_YET = (
-    '<div class="empty"><p>No training yet.</p><p class="quiet">Press Train: as the form stands, it takes about a '
-    "minute, and ends with a reader of your own to ask.</p></div>"
+NOTHING_YET = '<div class="empty"><p>No training yet.</p>{}</div>'
+FIRST_STEP = (
+    '<p class="quiet">Press Train: as the form stands, it takes a minute or two, and ends with a reader of your own '
+    "to ask.</p>"
 )
 
 
@@ -52,11 +53,11 @@ def title_of(job: Job) -> str:
     return f"{_base_of(job)} on {_data_of(job)}, {_length_of(job)}"
 
 
-def status(view: View) -> str:
+def status(view: View, may_train: bool = True) -> str:
     """The chosen job: title, state, how far it is, and what to do with the result."""
     job, course = view.chosen, view.course
     if job is None:
-        return NOTHING_YET
+        return NOTHING_YET.format(FIRST_STEP if may_train else "")
     says, remedy = _sentence(job, course, view.before)
     why = f'<p class="why">{escape(remedy)}</p>' if remedy else ""
     return (
@@ -88,7 +89,8 @@ def curves(view: View) -> str:
 
 def log_tail(lines: Sequence[str]) -> str:
     """The last lines of the log, as they are."""
-    return f'<pre class="log" tabindex="0">{escape(chr(10).join(lines)) or "Nothing has been written yet."}</pre>'
+    text = escape("\n".join(lines)) or "Nothing has been written yet."
+    return f'<pre class="log" tabindex="0"><span>{text}</span></pre>'
 
 
 def _sentence(job: Job, course: Course, before: int) -> tuple[str, str]:
@@ -132,7 +134,8 @@ def _at_work(course: Course, step: str) -> str:
 
 
 def _bar(job: Job, course: Course) -> str:
-    if job.state not in ("running", "stopping", "stopped", "lost", "failed") or not course.total_steps:
+    begun = course.step > 0 or job.active
+    if job.state in ("queued", "succeeded") or not course.total_steps or not begun:
         return ""
     label = f"step {course.step} of {course.total_steps}"
     return f'<progress max="{course.total_steps}" value="{course.step}" aria-label="{label}"></progress>'

@@ -45,7 +45,10 @@ Changes = dict[Any, Any]
 
 TAB = "train"
 
-COLUMNS = "Columns: question, context, answer. An empty answer means: not answerable."
+COLUMNS = (
+    "CSV, JSONL or Parquet with the columns question, context and answer, or SQuAD's JSON. An empty answer says that "
+    "the text holds none."
+)
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 
 # The address names the job, so that a reload and a copied link open it again.
@@ -109,11 +112,11 @@ def _wire_form(parts: Parts, access: Access, shelf: Shelf) -> None:
         # What is in it is told when the picker changes to it.
         return {parts.data: gr.Dropdown(_pairs(list_data()), value=name)}
 
-    def tell_command(request: gr.Request, *values: Any) -> str:
+    def tell_command(request: gr.Request, *values: Any) -> gr.Textbox:
         try:
-            return command_line(_config(parts, values, shelf, request, access))
+            return gr.Textbox(command_line(_config(parts, values, shelf, request, access)))
         except ReaderboardError as error:
-            return str(error)
+            return gr.Textbox("", placeholder=str(error))
 
     preset = parts.preset.input(
         take_preset,
@@ -271,7 +274,7 @@ def _shown(
     state = view.chosen.state if view.chosen else ""
     pieces: dict[str, tuple[Any, Callable[[Any], Any], Any]] = {
         "job": (parts.job, str, view.chosen.id if view.chosen else ""),
-        "status": (parts.status, str, status(view)),
+        "status": (parts.status, str, status(view, allowed)),
         "curves": (parts.curves, str, curves(view)),
         "jobs": (parts.jobs, str, jobs_table(view)),
         "stop": (parts.stop, _visible(gr.Button), allowed and state in ("queued", "running")),

@@ -157,7 +157,8 @@ def _lay_out_form(own: dict[str, Any]) -> None:
         elem_id="data",
     )
     own["upload"] = gr.File(
-        label="CSV, JSONL, JSON or Parquet",
+        label="A file of yours",
+        show_label=False,
         file_types=ENDINGS,
         visible=False,
         height=132,
@@ -180,16 +181,12 @@ def _lay_out_form(own: dict[str, Any]) -> None:
             allow_custom_value=True,
         )
         with gr.Row(elem_id="numbers"):
-            own["learning_rate"] = gr.Number(
-                None, label="Learning rate", placeholder=f"{CORRECTED.learning_rate:g}", step=1e-5, min_width=120
-            )
+            own["learning_rate"] = gr.Number(None, label="Learning rate", placeholder="2e-5", step=1e-5, min_width=120)
             own["batch_size"] = gr.Number(
                 None, label="Batch size", placeholder=str(CORRECTED.batch_size), precision=0, min_width=120
             )
             own["held_out"] = gr.Number(None, label="Held-out share", placeholder="0.05", step=0.05, min_width=120)
-            own["negatives"] = gr.Number(
-                None, label="Made negatives per question", placeholder="0", step=0.1, min_width=120
-            )
+            own["negatives"] = gr.Number(None, label="Negatives per answer", placeholder="0", step=0.1, min_width=120)
             own["evaluations"] = gr.Number(
                 first.form.evaluations, label="Evaluations", placeholder="one an epoch", precision=0, min_width=120
             )

@@ -71,7 +71,7 @@ QUICK, OWN, ARTICLE = "quick", "own", "article"
 PRESETS: dict[str, Preset] = {
     QUICK: Preset(
         "Quick try",
-        "The embedded reader learns for 20 steps from the starter set. It shows the whole way in about a minute; "
+        "The embedded reader learns for 20 steps from the starter set. It shows the whole way in a minute or two; "
         "the reader will hardly be a better one.",
         Form(amount=20, unit="steps", evaluations=2),
     ),
@@ -99,9 +99,9 @@ def needs_of_the_article() -> str:
     if usable_devices() == ("cpu",):
         misses.append("It wants a GPU, and this machine has none: on its CPU it would take days.")
     try:
-        require_hub("Its base and its data set")
+        require_hub(PRESETS[ARTICLE].form.base or "")
     except HubUnreachable as error:
-        misses.append(f"It needs the Hub, unless both are in this machine's cache. {error}")
+        misses.append(f"It needs the Hub, unless this machine's cache has its base and its data. {error}")
     return " ".join(misses) or "A GPU is here and the Hub answers: it can start."
 
 

@@ -400,7 +400,8 @@ def test_a_damaged_job_is_shown_too(reader_home: Path) -> None:
 
 def test_nothing_yet_says_what_to_do() -> None:
     view = look(Watcher(), None)
-    assert "Press Train" in status(view) and curves(view) == "" == jobs_table(view)
+    assert "Press Train" in status(view) and "Press" not in status(view, may_train=False)
+    assert curves(view) == "" == jobs_table(view)
 
 
 @pytest.mark.parametrize(
