@@ -87,7 +87,8 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
     features = prepare_features(base, data.train, options.recipe)
     precision = options.precision or default_precision(device)
     steps = options.max_steps or math.ceil(len(features) * settings.epochs / settings.batch_size)
-    evaluations = options.evaluations or math.ceil(steps * settings.batch_size / len(features))
+    # One an epoch; but a small set has many short epochs, and an evaluation saves a checkpoint too.
+    evaluations = options.evaluations or min(math.ceil(steps * settings.batch_size / len(features)), 10)
     report(
         "start",
         total_steps=steps,
