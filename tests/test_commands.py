@@ -477,7 +477,7 @@ def config(base: str, data: str) -> Iterator[dict[str, Any]]:
     eventually(lambda: not any(job.active for job in list_jobs()))
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 90) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come to that"
