@@ -214,7 +214,9 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     train.add_argument(
         "--assume-unanswerable", type=float, help="share to choose the threshold for (default: as held out)"
     )
-    train.add_argument("--evaluations", type=int, help="on the held-out part, during training (default: one an epoch, at most 10)")
+    train.add_argument(
+        "--evaluations", type=int, help="on the held-out part, in training (default: one an epoch, 10 at most)"
+    )
     train.add_argument("--negatives", type=float, default=0.0, help="unanswerable questions to make per answerable one")
     train.add_argument("--average-last", type=int, default=0, help="also try the mean of so many last checkpoints")
     train.add_argument("--teacher", help="a reader of the same vocabulary to learn from")
