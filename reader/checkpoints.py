@@ -163,7 +163,7 @@ def _check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
     # transformers makes an empty tokenizer up where a folder holds none.
     if vocabulary.keys() <= set(tokenizer.all_special_tokens):
         raise BadReader(f"{name} has no tokenizer: tokenizer.json (or its vocabulary) is missing from its files.")
-    known = model.get_input_embeddings().num_embeddings
+    known = model.get_input_embeddings().weight.shape[0]
     if max(vocabulary.values()) >= known:
         raise BadReader(
             f"{name}: the tokenizer has {len(vocabulary):,} tokens and the model knows {known:,}; they do not belong "
@@ -321,12 +321,19 @@ def _sentences(name: str) -> Iterator[None]:
         StrictDataclassError,
         RuntimeError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = _reason(error)
         if "ignore_mismatched_sizes" in reason:
             reason = "its weights have other shapes than its config.json says."
         if "Unrecognized configuration class" in reason:
             reason = "its architecture has no question answering head in transformers."
-        raise BadReader(f"{name} could not be loaded as a question answering model: {reason}") from None
+        raise BadReader(f"{name} could not be loaded as a question answering model: {reason.rstrip('.')}.") from None
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, KeyError):
+        return f"{lines[0]} is missing from its files"
+    return " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1]) or type(error).__name__
 
 
 @contextmanager

@@ -132,7 +132,7 @@ class ExtractiveReader:
     def _read_batch(self, features: Sequence[Feature], *, n_best: int, max_answer_length: int) -> list[WindowSpans]:
         import torch
 
-        inputs, answerable = _pad(features, self.windowing.tokenizer.pad_token_id or 0)
+        inputs, answerable = _pad(features, self.windowing.tokenizer.pad_token_id or 0, self.longest_window)
         with torch.inference_mode():
             output = self._model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
             logits = torch.stack([output.start_logits, output.end_logits]).float().cpu().numpy()
@@ -220,12 +220,13 @@ def _padded(feature: Feature) -> int:
 
 
 def _pad(
-    features: Sequence[Feature], pad_token_id: int
+    features: Sequence[Feature], pad_token_id: int, longest_window: int | None
 ) -> tuple[dict[str, torch.Tensor], np.ndarray[Any, np.dtype[np.bool_]]]:
     """Model inputs, padded on the right up to the longest window; and where an answer may be."""
     import torch
 
-    shape = (len(features), max(_padded(feature) for feature in features))
+    width = max(_padded(feature) for feature in features)
+    shape = (len(features), min(width, longest_window or width))
     ids = np.full(shape, pad_token_id, dtype=np.int64)
     types = np.zeros(shape, dtype=np.int64)
     mask = np.zeros(shape, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A Hub of one public data set on this machine: the few addresses that `datasets` and `huggingface_hub` ask for."""
+"""A Hub of one public data set or model on this machine: the few addresses that the Hub's libraries ask for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @contextmanager
-def hub_of(name: str, folder: Path) -> Iterator[str]:
-    """Serve ``folder`` as the data set ``name`` (revision main only); yields the endpoint's address."""
+def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datasets") -> Iterator[str]:
+    """Serve ``folder`` as the data set or model ``name`` (revision main only); yields the endpoint's address."""
+    resolve = f"/datasets/{name}/resolve/" if kind == "datasets" else f"/{name}/resolve/"
+    api = f"/api/{kind}/{name}"
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
     class Hub(BaseHTTPRequestHandler):
@@ -27,10 +30,10 @@ def hub_of(name: str, folder: Path) -> Iterator[str]:
             path = unquote(urlsplit(self.path).path)
             if path in ("", "/"):
                 self.answer(b"the start page")
-            elif path.startswith(f"/datasets/{name}/resolve/"):
-                self.resolve(*path.removeprefix(f"/datasets/{name}/resolve/").split("/", 1))
-            elif path == f"/api/datasets/{name}" or path.startswith(f"/api/datasets/{name}/"):
-                self.api(*path.removeprefix(f"/api/datasets/{name}").strip("/").split("/", 2))
+            elif path.startswith(resolve):
+                self.resolve(*path.removeprefix(resolve).split("/", 1))
+            elif path == api or path.startswith(f"{api}/"):
+                self.api(*path.removeprefix(api).strip("/").split("/", 2))
             else:
                 self.refuse("RepoNotFound")
 
