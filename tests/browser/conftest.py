@@ -42,7 +42,7 @@ class App:
         return f"{self.url}?{urlencode(parameters)}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
     """The browser's program; tests that need it are skipped where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -51,7 +51,7 @@ def chromium() -> str:
     return program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_app(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app, started once for all browser tests."""
     home = tmp_path_factory.mktemp("home")
@@ -91,9 +91,9 @@ def _wait_until_open(process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"The app did not open:\n{log.read_text('utf-8', 'replace')}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One browser for all tests."""
+    """One browser for all tests of this folder. Playwright keeps an event loop running, which tests elsewhere must not find."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield browser
