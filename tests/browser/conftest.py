@@ -93,7 +93,7 @@ def _wait_until_open(process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One browser for all tests of this folder. Playwright keeps an event loop running, which tests elsewhere must not find."""
+    """One browser for the tests of this folder only: Playwright's event loop would be in the way of others."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield browser
