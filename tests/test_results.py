@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from reader.errors import BadData, BadRun, BadUsage
 from reader.examples import Example, Gold
 from reader.postprocess import Answer, Span
 from reader.results import Run, import_predictions, list_runs, open_run, summarize, view, write_run
+from tests.full_disk import largest_file
 from tests.small_run import EXAMPLES, answer, data
 
 
@@ -136,20 +135,10 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, interruption: type[Ba
     assert list(tmp_path.iterdir()) == []
 
 
-@contextmanager
-def _files_of_at_most(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("size", [0, 300, 3000])
 def test_a_disk_that_fills_up_leaves_nothing_and_says_so(tmp_path: Path, size: int) -> None:
     """Really failing writes: of the first file, of one in the middle and of the table."""
-    with _files_of_at_most(size), pytest.raises(BadRun, match=r"could not be written to .*run: .*left behind"):
+    with largest_file(size), pytest.raises(BadRun, match=r"could not be written to .*run: .*left behind"):
         _write(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
