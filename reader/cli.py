@@ -203,7 +203,7 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     train.add_argument("--weight-decay", type=float, help="AdamW's (default: 0.1)")
     train.add_argument("--layer-decay", type=float, default=1.0, help="learning rate of a layer, of that above it")
     train.add_argument("--dropout", type=float, help="in training (default: the base's own)")
-    train.add_argument("--seed", type=int, default=42, help="of the order, the split and a fresh head")
+    train.add_argument("--seed", type=int, default=42, help="of the order, the made questions and a fresh head")
     train.add_argument("--max-seq-length", type=int, help="tokens of a window (default: 384)")
     train.add_argument("--doc-stride", type=int, help="tokens that windows share (default: 128)")
     train.add_argument(
@@ -219,7 +219,9 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     train.add_argument("--negatives", type=float, default=0.0, help="unanswerable questions to make per answerable one")
     train.add_argument("--average-last", type=int, default=0, help="also try the mean of so many last checkpoints")
-    train.add_argument("--teacher", help="a reader of the same vocabulary to learn from")
+    train.add_argument(
+        "--teacher", action="append", default=[], help="a reader of the same vocabulary to learn from; may be repeated"
+    )
     train.add_argument("--skip-bad", action="store_true", help="go on without rows that cannot be used")
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the same command")
     train.add_argument("--job", type=Path, help=argparse.SUPPRESS)

@@ -66,12 +66,16 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class TrainFeature:
-    """One window with its labels: the answer's first and last token, or the CLS index for both."""
+    """One window with its labels: the answer's first and last token, or the CLS index for both.
+
+    ``taught``: (2, tokens), the start and end logits of its teachers, where it has any.
+    """
 
     input_ids: NDArray[np.int32]
     token_type_ids: NDArray[np.int32] | None
     start_position: int
     end_position: int
+    taught: NDArray[np.float16] | None = None
 
 
 def uses_segments(model_config: Any) -> bool:

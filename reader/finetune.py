@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 from transformers import TrainingArguments
 
 from reader.checkpoints import Checkpoint, load_checkpoint, quiet
-from reader.errors import BadReader, BadUsage
+from reader.errors import BadUsage
 from reader.examples import Example
-from reader.features import TrainFeature, longest_window, prepare_article_features, prepare_train_features
+from reader.features import TrainFeature, prepare_article_features, prepare_train_features
 from reader.files import read_json, write_json
 from reader.learning import average
 from reader.metrics import apply_threshold, choose_threshold, forced_metrics, judge
 from reader.predictor import ExtractiveReader, Precision, default_device, default_precision
 from reader.recipes import Recipe, RecipeName, TrainOptions
+from reader.teachers import load_teacher, teach
 from reader.trainer import (
     Collator,
     Ordered,
@@ -39,7 +40,7 @@ from reader.trainer import (
 )
 from reader.training_data import TrainingData, load_training_data, training_order
 
-__all__ = ["Stopped", "TrainOptions", "Trained", "evaluate_held_out", "finetune", "load_teacher", "prepare_features"]
+__all__ = ["Stopped", "TrainOptions", "Trained", "evaluate_held_out", "finetune", "prepare_features"]
 
 _RUN = "training.json"  # what a work folder's checkpoints are of
 _MAY_CHANGE = ("precision", "gradient_accumulation")  # between a stop and its resume: the batches stay the same
@@ -83,7 +84,7 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
     if settings.max_seq_length != base.config.max_seq_length or settings.doc_stride != base.config.doc_stride:
         config = replace(base.config, max_seq_length=settings.max_seq_length, doc_stride=settings.doc_stride)
         base = replace(base, config=config)
-    teacher = load_teacher(options.teacher, base) if options.teacher else None
+    teachers = [load_teacher(name, base) for name in options.teacher]
     features = prepare_features(base, data.train, options.recipe)
     precision = options.precision or default_precision(device)
     steps = options.max_steps or math.ceil(len(features) * settings.epochs / settings.batch_size)
@@ -109,6 +110,10 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
         seed=options.seed,
         by_length=options.recipe == "corrected",
     )
+    collate = Collator(base, pad_to=settings.max_seq_length if options.recipe == "article" else None)
+    if teachers:
+        report("message", text=f"Reading {len(features):,} windows with {len(teachers)} teachers.")
+        features = teach(teachers, features, order, collate, device=device, bf16=precision == "bf16")
     read_held_out = partial(
         evaluate_held_out,
         base,
@@ -124,12 +129,11 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
             features=len(features),
             batch_size=settings.batch_size,
             layer_decay=options.layer_decay,
-            teacher=teacher,
             model=base.model,
             args=_arguments(options, settings, work, data, steps, evaluations, device, precision),
             train_dataset=Ordered(features, order),
             eval_dataset=Ordered(features, order[:1]),  # never read: the trainer evaluates on whole examples
-            data_collator=Collator(base, pad_to=settings.max_seq_length if options.recipe == "article" else None),
+            data_collator=collate,
         )
         trainer.run(resume_from)
     checkpoint, held_out = _choose_weights(trainer, base, data.held_out, options.average_last)
@@ -148,7 +152,11 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
 def _require_same_run(path: Path, options: TrainOptions, data: TrainingData, *, resuming: bool) -> None:
     """Refuse to go on with the checkpoints of another run; a run that starts notes what it is."""
     names = ("data", "extra_data", "skip_bad", *_MAY_CHANGE)
-    asked = {name: value for name, value in asdict(options).items() if name not in names}
+    asked = {
+        name: list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+        for name, value in asdict(options).items()
+        if name not in names
+    }
     asked["data"] = [each.fingerprint for each in data.sets]
     if not resuming or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,17 +177,6 @@ def prepare_features(base: Checkpoint, examples: Sequence[Example], recipe: Reci
     """The labelled windows of a training set, as the recipe wants them."""
     prepare = prepare_article_features if recipe == "article" else prepare_train_features
     return list(prepare(base.windowing, examples))
-
-
-def load_teacher(name: str, student: Checkpoint) -> torch.nn.Module:
-    """A reader whose start and end distributions the student is to learn too (Hinton et al., 2015)."""
-    teacher = load_checkpoint(name)
-    if teacher.tokenizer.get_vocab() != student.tokenizer.get_vocab():
-        raise BadReader(f"{name} cannot teach {student.name}: they have different vocabularies, so different tokens.")
-    longest, wanted = longest_window(teacher.model.config), student.windowing.max_seq_length
-    if longest is not None and longest < wanted:
-        raise BadReader(f"{name} cannot teach {student.name}: it reads {longest} tokens, the windows have {wanted}.")
-    return teacher.model.eval().requires_grad_(False)
 
 
 def evaluate_held_out(
@@ -209,7 +206,8 @@ def evaluate_held_out(
     if judged.has_answer.all():
         threshold = checkpoint.config.null_score_diff_threshold
     else:
-        threshold, _ = choose_threshold(judged, odds, weights=weights)
+        # To two decimals, as it is shown: the part it is chosen on does not tell more.
+        threshold = round(choose_threshold(judged, odds, weights=weights)[0], 2)
     exact, f1 = apply_threshold(judged, odds, threshold)
     figures = {
         "threshold": threshold,

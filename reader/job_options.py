@@ -52,7 +52,7 @@ TRAIN: dict[str, Takes] = {
     "layer_decay": Takes.NUMBER,
     "dropout": Takes.NUMBER,
     "average_last": Takes.WHOLE,
-    "teacher": Takes.PLACE,
+    "teacher": Takes.PLACES,
     "assume_unanswerable": Takes.NUMBER,
     "resume": Takes.FLAG,
 }

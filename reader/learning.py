@@ -40,11 +40,14 @@ def layer_groups(
     return list(groups.values())
 
 
-def divergence(outputs: Any, taught: Any, mask: torch.Tensor) -> torch.Tensor:
-    """How far the student's start and end distributions are from the teacher's, both softened by 2."""
+def divergence(outputs: Any, taught: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """How far the student's start and end distributions are from the teachers', both softened by 2.
+
+    ``taught``: (windows, 2, tokens), start and end logits; ``mask``: (windows, tokens), 0 at the padding.
+    """
     total = torch.zeros((), device=mask.device)
-    for own, wanted in ((outputs.start_logits, taught.start_logits), (outputs.end_logits, taught.end_logits)):
-        padding = (mask == 0) * -1e4
+    padding = (mask == 0) * -1e4
+    for own, wanted in ((outputs.start_logits, taught[:, 0]), (outputs.end_logits, taught[:, 1])):
         student = torch.log_softmax((own.float() + padding) / 2, dim=-1)
         teacher = torch.log_softmax((wanted.float() + padding) / 2, dim=-1)
         total = total + 4 * torch.nn.functional.kl_div(student, teacher, log_target=True, reduction="batchmean")

@@ -105,9 +105,8 @@ def model_card(
 def _chosen(options: TrainOptions) -> dict[str, Any]:
     """Every setting of the run by its name, what was left open as the recipe has it."""
     given = {key: value for key, value in asdict(options).items() if value is not None}
-    for key in ("base", "teacher"):
-        if key in given:
-            given[key] = _named(given[key])
+    given["base"] = _named(options.base)
+    given["teacher"] = ", ".join(_named(teacher) for teacher in options.teacher) or "none"
     left_out = {"data", "extra_data", "recipe", "name", *(["epochs"] if options.max_steps else [])}
     return {key: value for key, value in (given | asdict(options.settings)).items() if key not in left_out}
 

@@ -87,7 +87,7 @@ class TrainOptions:
     layer_decay: float = 1.0
     dropout: float | None = None
     average_last: int = 0
-    teacher: str | None = None
+    teacher: tuple[str, ...] = ()
     assume_unanswerable: float | None = None
     skip_bad: bool = False
 

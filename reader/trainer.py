@@ -27,7 +27,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 
 from reader.checkpoints import Checkpoint
 from reader.errors import BadReader, DiskError
-from reader.features import TrainFeature, uses_segments
+from reader.features import TrainFeature
 from reader.learning import divergence, layer_groups, quickest_attention
 
 Report = Callable[..., None]  # report(event, **facts)
@@ -58,15 +58,16 @@ class Ordered(torch.utils.data.Dataset[TrainFeature]):
 
 
 class Collator:
-    """Pads a batch to its longest window, rounded up; or to ``pad_to`` tokens."""
+    """Pads a batch to its longest window, rounded up within what the base reads; or to ``pad_to`` tokens."""
 
     def __init__(self, base: Checkpoint, pad_to: int | None) -> None:
         self._pad_token_id = base.tokenizer.pad_token_id or 0
         self._pad_to = pad_to
+        self._longest = base.windowing.max_seq_length
 
     def __call__(self, features: Sequence[TrainFeature]) -> dict[str, torch.Tensor]:
         longest = -(-max(len(feature.input_ids) for feature in features) // _LENGTH_STEP) * _LENGTH_STEP
-        shape = (len(features), self._pad_to or longest)
+        shape = (len(features), self._pad_to or min(longest, self._longest))
         ids = np.full(shape, self._pad_token_id, dtype=np.int64)
         types = np.zeros(shape, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
@@ -83,11 +84,16 @@ class Collator:
         }
         if features[0].token_type_ids is not None:
             batch["token_type_ids"] = types
+        if features[0].taught is not None:
+            taught = np.zeros((shape[0], 2, shape[1]), dtype=np.float32)
+            for row, feature in enumerate(features):
+                taught[row, :, : len(feature.input_ids)] = feature.taught
+            batch["taught"] = taught
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
 class ReaderTrainer(Trainer):
-    """Trainer with our order, layer-wise learning rates, a teacher, and an evaluation that reads whole examples.
+    """Trainer with our order, layer-wise learning rates, soft labels, and an evaluation that reads whole examples.
 
     ``read_held_out`` returns the figures of the weights as they are; None where nothing is held out.
     """
@@ -103,7 +109,6 @@ class ReaderTrainer(Trainer):
         features: int,
         batch_size: int,
         layer_decay: float = 1.0,
-        teacher: torch.nn.Module | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -114,7 +119,6 @@ class ReaderTrainer(Trainer):
         self.evaluating = False
         self.seconds = 0.0  # that training took, those before a stop included
         self._began = time.monotonic()
-        self._teacher = teacher.to(self.args.device) if teacher is not None else None
         self._layer_decay = layer_decay
 
     @property
@@ -160,15 +164,11 @@ class ReaderTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
+        taught = inputs.pop("taught", None)
         with quickest_attention(self.model, inputs["input_ids"]):
             outputs = model(**inputs)
         loss = outputs.loss
-        if self._teacher is not None:
-            asked = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-            if "token_type_ids" in inputs and uses_segments(self._teacher.config):
-                asked["token_type_ids"] = inputs["token_type_ids"]
-            with torch.no_grad():
-                taught = self._teacher(**asked)
+        if taught is not None:
             loss = (loss + divergence(outputs, taught, inputs["attention_mask"])) / 2
         return (loss, outputs) if return_outputs else loss
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -19,10 +20,11 @@ import reader.trainer
 from reader.checkpoints import load_checkpoint, save_checkpoint
 from reader.errors import BadReader, BadUsage, DiskError
 from reader.examples import Example, load_examples
-from reader.finetune import Stopped, evaluate_held_out, load_teacher, prepare_features
+from reader.finetune import Stopped, evaluate_held_out, prepare_features
 from reader.learning import average, divergence, layer_groups
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions
+from reader.teachers import load_teacher, teach
 from reader.trainer import Collator, last_checkpoint
 from tests import tiny_models
 from tests.full_disk import largest_file
@@ -392,17 +394,37 @@ def test_a_teacher_pulls_its_student(data: Path, tmp_path: Path) -> None:
             parameter.add_(0.3 * torch.randn_like(parameter))
     save_checkpoint(checkpoint, teacher)
 
+    features = prepare_features(load_checkpoint(str(student)), load_examples(data).examples[:8], "corrected")
+    collate = Collator(checkpoint, pad_to=None)
+    with torch.no_grad():
+        batch = collate(features)
+        read = load_checkpoint(str(teacher)).model.eval()(**batch)
+        wanted = torch.stack([read.start_logits, read.end_logits], dim=1)
+
     def distance(model: Any) -> float:
-        features = prepare_features(load_checkpoint(str(student)), load_examples(data).examples[:8], "corrected")
-        batch = Collator(checkpoint, pad_to=None)(features)
         with torch.no_grad():
-            taught = load_checkpoint(str(teacher)).model.eval()(**batch)
-            return float(divergence(model.eval()(**batch), taught, batch["attention_mask"]))
+            return float(divergence(model.eval()(**batch), wanted, batch["attention_mask"]))
 
     chosen = options(student, data, max_steps=30, held_out=0.0)
     alone = train(chosen, tmp_path / "alone").checkpoint.model
-    taught = train(replace(chosen, teacher=str(teacher)), tmp_path / "taught").checkpoint.model
+    taught = train(replace(chosen, teacher=(str(teacher),)), tmp_path / "taught").checkpoint.model
     assert distance(taught) < 0.7 * distance(alone)
+
+
+def test_several_teachers_teach_by_the_mean_of_their_logits(base: Path, data: Path, tmp_path: Path) -> None:
+    names = [str(tiny_models.make("bert", tmp_path / str(seed), seed=seed)) for seed in (1, 2)]
+    checkpoint = load_checkpoint(str(base))
+    features = prepare_features(checkpoint, load_examples(data).examples[:20], "corrected")
+    teachers = [load_teacher(name, checkpoint) for name in names]
+    taught = teach(teachers, features, range(1, 20), Collator(checkpoint, pad_to=None), device="cpu", bf16=False)
+    assert taught[0].taught is None  # not needed, so not read
+    for feature in taught[1:]:
+        ids = torch.tensor(feature.input_ids[None].astype(np.int64))
+        types = torch.tensor(feature.token_type_ids[None].astype(np.int64))  # type: ignore[index]
+        with torch.no_grad():
+            read = [teacher(input_ids=ids, token_type_ids=types) for teacher in teachers]
+        wanted = sum(torch.cat([one.start_logits, one.end_logits]) for one in read) / 2
+        assert feature.taught == pytest.approx(wanted.numpy(), abs=2e-3)
 
 
 def test_the_divergence_is_that_of_the_softened_distributions() -> None:
@@ -414,13 +436,13 @@ def test_the_divergence_is_that_of_the_softened_distributions() -> None:
         def __init__(self, logits: torch.Tensor) -> None:
             self.start_logits, self.end_logits = logits
 
-    found = float(divergence(Outputs(one), Outputs(other), mask))
+    found = float(divergence(Outputs(one), other.transpose(0, 1), mask))
     total = 0.0
     for own, wanted in zip(one[:, :, :4].double(), other[:, :, :4].double(), strict=True):
         p, q = torch.softmax(wanted / 2, dim=-1), torch.softmax(own / 2, dim=-1)
         total += float((p * (p / q).log()).sum(dim=-1).mean())
     assert found == pytest.approx(4 * total / 2, rel=1e-4)
-    assert float(divergence(Outputs(one), Outputs(one), mask)) == pytest.approx(0.0, abs=1e-6)
+    assert float(divergence(Outputs(one), one.transpose(0, 1), mask)) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_teacher_of_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
@@ -435,6 +457,17 @@ def test_a_teacher_with_too_few_positions_is_refused(base: Path, tmp_path: Path)
     tokenizer.save_pretrained(short)
     with pytest.raises(BadReader, match="128 tokens"):
         load_teacher(str(short), load_checkpoint(str(base)))
+
+
+def test_no_window_is_padded_beyond_the_positions_of_the_base(tmp_path: Path) -> None:
+    """150 is no multiple of the 32 that lengths are rounded up to."""
+    short = tiny_models.make("bert", tmp_path / "short", max_position_embeddings=150)
+    long = tmp_path / "long.jsonl"
+    context = "Ada went to Rouen and wrote the program there. " * 30
+    rows = [{"id": str(row), "question": "Who went?", "context": f"{context} {row}", "answer": ""} for row in range(6)]
+    long.write_text("\n".join(json.dumps(row) for row in rows))
+    trained = train(options(short, long, max_steps=2, held_out=0.0, max_seq_length=384), tmp_path / "work")
+    assert trained.features > len(rows)  # so each context fills a window of all 150
 
 
 def test_the_average_is_the_mean_of_the_files(base: Path, tmp_path: Path) -> None:

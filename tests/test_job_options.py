@@ -27,7 +27,10 @@ TRAIN = {"kind": "train", "base": "embedded", "data": ["starter"]}
         ({"seed": 0}, ["--seed", "0"]),
         ({"eval_data": "rajpurkar/squad_v2:validation"}, ["--eval-data", "rajpurkar/squad_v2:validation"]),
         ({"extra_data": ["a", "b"]}, ["--extra-data", "a", "--extra-data", "b"]),
-        ({"teacher": "org/big", "dropout": 0.0}, ["--teacher", "org/big", "--dropout", "0.0"]),
+        (
+            {"teacher": ["org/a", "org/b"], "dropout": 0.0},
+            ["--teacher", "org/a", "--teacher", "org/b", "--dropout", "0.0"],
+        ),
         ({"negatives": 0.5, "assume_unanswerable": 0.5}, ["--negatives", "0.5", "--assume-unanswerable", "0.5"]),
         ({"evaluations": 4}, ["--evaluations", "4"]),
         ({"recipe": "$(id); 'x'"}, ["--recipe", "$(id); 'x'"]),

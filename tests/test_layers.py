@@ -17,7 +17,7 @@ LIGHT = ("examples", "postprocess", "metrics", "rouge_scores", "results", "compa
 QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "safetensors")
 LAZY = (*HEAVY, "rouge", "scipy", "huggingface_hub", "gradio", "plotly")
-TRAINING = {"learning", "trainer", "finetune", "training_data", "negatives", "train_command", "model_card"}
+TRAINING = {"learning", "teachers", "trainer", "finetune", "training_data", "negatives", "train_command", "model_card"}
 
 
 def modules(folder: str) -> dict[str, Path]:

@@ -55,7 +55,7 @@ def test_the_data_are_named_with_their_fingerprints(trained: Trained) -> None:
 
 
 def test_a_place_on_this_machine_stays_here(trained: Trained, tmp_path: Path) -> None:
-    text = card(trained, str(tmp_path / "my-base"), teacher=str(tmp_path / "my-teacher"))
+    text = card(trained, str(tmp_path / "my-base"), teacher=(str(tmp_path / "my-teacher"),))
     assert "`my-base`" in text and "| base | my-base |" in text and "| teacher | my-teacher |" in text
     assert str(tmp_path) not in text and "/home/somebody" not in text and "base_model" not in text
 
