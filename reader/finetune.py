@@ -136,7 +136,13 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
             data_collator=collate,
         )
         trainer.run(resume_from)
-    checkpoint, held_out = _choose_weights(trainer, base, data.held_out, options.average_last)
+    checkpoint, held_out = _choose_weights(
+        trainer,
+        base,
+        data.held_out,
+        average_last=options.average_last,
+        assume_unanswerable=options.assume_unanswerable,
+    )
     return Trained(
         checkpoint=checkpoint,
         data=data,
@@ -231,7 +237,12 @@ def _weights(has_answer: NDArray[np.bool_], assume_unanswerable: float | None) -
 
 
 def _choose_weights(
-    trainer: ReaderTrainer, checkpoint: Checkpoint, held_out: Sequence[Example], average_last: int
+    trainer: ReaderTrainer,
+    checkpoint: Checkpoint,
+    held_out: Sequence[Example],
+    *,
+    average_last: int,
+    assume_unanswerable: float | None,
 ) -> tuple[Checkpoint, dict[str, float]]:
     """The best of the checkpoints (and of the average of the last ones), with its threshold."""
     if trainer.read_held_out is None:
@@ -253,14 +264,20 @@ def _choose_weights(
             figures = averaged
         else:
             checkpoint.model.load_state_dict(kept)
-    unanswerable = sum(example.is_impossible for example in held_out)
-    chosen_on = (
-        f"{len(held_out)} held-out questions of the training data ({unanswerable} unanswerable)"
-        if unanswerable
-        else "the base's: no unanswerable question was held out"
+    config = replace(
+        checkpoint.config,
+        null_score_diff_threshold=figures["threshold"],
+        threshold_chosen_on=_chosen_on(held_out, assume_unanswerable),
     )
-    config = replace(checkpoint.config, null_score_diff_threshold=figures["threshold"], threshold_chosen_on=chosen_on)
     return replace(checkpoint, config=config), figures
+
+
+def _chosen_on(held_out: Sequence[Example], assume_unanswerable: float | None) -> str:
+    unanswerable = sum(example.is_impossible for example in held_out)
+    if not unanswerable:
+        return "the base's: no unanswerable question was held out"
+    counted = f"{len(held_out)} held-out questions of the training data, {unanswerable} unanswerable"
+    return counted if assume_unanswerable is None else f"{counted} but counted as {assume_unanswerable:.0%}"
 
 
 def _arguments(
