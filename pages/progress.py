@@ -63,7 +63,7 @@ def status(view: View, may_train: bool = True) -> str:
     return (
         f'<section class="job {job.state}"><h2>{escape(title_of(job))}</h2>'
         f'<p class="state"><b>{_shape(job)}{WORDS[job.state]}</b> <span>{escape(says)}</span></p>{_bar(job, course)}'
-        f"{why}{_figures(job, course)}{_ways_on(job)}"
+        f"{why}{_history(course)}{_figures(job, course)}{_ways_on(job)}"
         f'<p class="facts">{_facts(job, course)}</p></section>'
     )
 
@@ -139,6 +139,15 @@ def _bar(job: Job, course: Course) -> str:
         return ""
     label = f"step {course.step} of {course.total_steps}"
     return f'<progress max="{course.total_steps}" value="{course.step}" aria-label="{label}"></progress>'
+
+
+def _history(course: Course) -> str:
+    """Where memory ran out, and what became of it."""
+    return "".join(
+        f'<p class="why">Memory ran out at step {step:,}: it goes on with {windows:,} '
+        f"window{'s' * (windows != 1)} at a time, the batch stays the same.</p>"
+        for step, windows in course.shrunk
+    )
 
 
 def _figures(job: Job, course: Course) -> str:

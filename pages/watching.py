@@ -22,6 +22,7 @@ class Course:
     last_step: Mapping[str, Any] = field(default_factory=dict)
     latest: str = ""  # the kind of the last event
     message: str = ""
+    shrunk: tuple[tuple[int, int], ...] = ()  # where memory ran out: the step, and the windows read at once since
     done: tuple[int, int] | None = None  # of the questions that are read at the end
 
     @property
@@ -55,6 +56,10 @@ class Course:
                 evaluations = [each for each in evaluations if each["step"] < step] + [event]
             elif kind == "progress":
                 now = replace(now, done=(int(event.get("done") or 0), int(event.get("total") or 0)))
+            elif kind == "memory":
+                now = replace(
+                    now, shrunk=(*now.shrunk, (steps[-1] if steps else 0, int(_number(event.get("at_once")) or 0)))
+                )
             elif kind == "message":
                 now = replace(now, message=str(event.get("text", "")))
             now = replace(now, latest=kind)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reader import commands, train_command
-from reader.errors import BadData, BadRow, DiskError, OutOfMemory, ReaderboardError
+from reader.errors import BadData, BadRow, DiskError, OutOfMemory, ReaderboardError, is_out_of_memory
 from reader.jobs import running_job
 
 
@@ -58,11 +58,8 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         place = error.filename or "A file"
         raise DiskError(f"{place} cannot be read or written: {error.strerror or error}.") from error
-    except MemoryError as error:
-        raise OutOfMemory(_MEMORY_FULL) from error
-    except RuntimeError as error:
-        # torch's own class for GPUs, and what its allocator for the CPU says: both without importing torch here.
-        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemory(_MEMORY_FULL) from error
 

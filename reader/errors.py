@@ -60,3 +60,13 @@ class DiskError(ReaderboardError):
 
 class OutOfMemory(ReaderboardError):
     """What was asked needs more memory than there is."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is Python's or torch's way to say that the memory of the processor or of a GPU is full.
+
+    Torch's are told by name and text, so that it need not be loaded.
+    """
+    if isinstance(error, RuntimeError):
+        return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError)

@@ -8,6 +8,7 @@ the very weights of an uninterrupted run.
 from __future__ import annotations
 
 import copy
+import gc
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from transformers import TrainingArguments
 
 from reader.checkpoints import Checkpoint, load_checkpoint, quiet
-from reader.errors import BadUsage
+from reader.errors import BadUsage, OutOfMemory, is_out_of_memory
 from reader.examples import Example
 from reader.features import TrainFeature, prepare_article_features, prepare_train_features
 from reader.files import read_json, write_json
@@ -63,9 +64,38 @@ class Trained:
 def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report: Report) -> Trained:
     """Train a reader; checkpoints go to ``work/checkpoints``.
 
-    ``report(event, **facts)`` is told of the start, the steps and the evaluations. Raises `BadData`, `BadReader`,
-    `BadUsage`, `DiskError` for what a person can mend, and `Stopped` after SIGTERM or SIGINT.
+    ``report(event, **facts)`` is told of the start, the steps and the evaluations. Where memory runs out, training goes
+    on from its last checkpoint with half as many windows at a time and the same batch. Raises `BadData`, `BadReader`,
+    `BadUsage`, `DiskError`, `OutOfMemory` for what a person can mend, and `Stopped` after SIGTERM or SIGINT.
     """
+    while True:
+        try:
+            return _finetune(options, work, resume=resume, report=report)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Out here nothing holds the model any more, which the error's traceback did.
+        options, resume = _in_smaller_parts(options), True
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        report("memory", at_once=options.settings.batch_size // options.gradient_accumulation)
+
+
+def _in_smaller_parts(options: TrainOptions) -> TrainOptions:
+    """The same batches, read in twice as many parts (or more, where a batch cannot be divided so)."""
+    batch = options.settings.batch_size
+    if options.gradient_accumulation == batch:
+        raise OutOfMemory(
+            "The memory is full even with one window at a time. Use a smaller base or a shorter window "
+            "(--max-seq-length); what was learned until now is kept."
+        )
+    more = range(2 * options.gradient_accumulation, batch)
+    parts = next((parts for parts in more if batch % parts == 0), batch)
+    return replace(options, gradient_accumulation=parts)
+
+
+def _finetune(options: TrainOptions, work: Path, *, resume: bool, report: Report) -> Trained:
     settings = options.settings
     data = load_training_data(
         options.data,

@@ -163,5 +163,7 @@ def _reporter(folder: Path, *, quiet: bool) -> tuple[Report, Callable[[], None]]
             print(f"step {facts['step']}: {flat(facts)}", file=sys.stderr)
         elif event == "message":
             print(facts["text"], file=sys.stderr)
+        elif event == "memory":
+            print(f"The memory is full: going on with {facts['at_once']} windows at a time.", file=sys.stderr)
 
     return report, steps.close

@@ -18,14 +18,14 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 import reader.finetune
 import reader.trainer
 from reader.checkpoints import load_checkpoint, save_checkpoint
-from reader.errors import BadReader, BadUsage, DiskError
+from reader.errors import BadReader, BadUsage, DiskError, OutOfMemory
 from reader.examples import Example, load_examples
 from reader.finetune import Stopped, evaluate_held_out, prepare_features
 from reader.learning import average, divergence, layer_groups
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions
 from reader.teachers import load_teacher, teach
-from reader.trainer import Collator, last_checkpoint
+from reader.trainer import Collator, ReaderTrainer, last_checkpoint
 from tests import tiny_models
 from tests.full_disk import largest_file
 from tests.tiny_training import Events, options, train, weights, write_data
@@ -247,6 +247,51 @@ def test_a_batch_read_in_parts_is_the_same_batch(data: Path, tmp_path: Path, mon
         losses.append([step["loss"] for step in report.of("step")])
     assert len(losses[1]) == 8
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def full_from(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the memory be full as soon as so many windows are read at once, from the sixth batch on."""
+    compute, batches = ReaderTrainer.compute_loss, iter(range(1, 1000))
+
+    def compute_loss(self: ReaderTrainer, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
+        if next(batches) > 5 and len(inputs["input_ids"]) >= windows:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return compute(self, model, inputs, *args, **options)
+
+    monkeypatch.setattr(ReaderTrainer, "compute_loss", compute_loss)
+
+
+def test_full_memory_halves_what_is_read_at_once(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_from(3, monkeypatch)
+    report = Events()
+    trained = train(options(base, data, evaluations=2), tmp_path, report=report)
+    assert trained.steps == 8
+    # 6 at once, then 3, then 1: a batch of 6 has no four equal parts.
+    assert [event["at_once"] for event in report.of("memory")] == [3, 1]
+    # It went on from the checkpoint of step 4, not from the beginning.
+    assert [event["step"] for event in report.of("step")] == [1, 2, 3, 4, 5, 5, 6, 7, 8]
+
+
+def test_full_memory_with_one_window_at_a_time_is_said(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_from(1, monkeypatch)
+    with pytest.raises(OutOfMemory, match="even with one window at a time"):
+        train(options(base, data, evaluations=2), tmp_path)
+    assert last_checkpoint(tmp_path / "checkpoints") is not None
+
+
+def test_other_faults_of_torch_are_not_taken_for_full_memory(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute_loss(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(ReaderTrainer, "compute_loss", compute_loss)
+    with pytest.raises(RuntimeError, match="shapes"):
+        train(options(base, data), tmp_path)
 
 
 def test_the_seed_decides(base: Path, data: Path, tmp_path: Path) -> None:

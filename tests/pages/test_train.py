@@ -294,6 +294,14 @@ def test_a_resumed_run_tells_its_last_steps_anew() -> None:
     assert course.after([evaluation(2, 10.0)]).evaluations == (evaluation(2, 10.0),)
 
 
+def test_full_memory_stays_in_the_history_of_a_run(reader_home: Path) -> None:
+    told = [step(1), step(2), {"event": "memory", "at_once": 12}, step(2), step(3)]
+    running = job(reader_home, 1, "running")
+    assert "Memory ran out at step 2: it goes on with 12 windows at a time" in text_of(status(view_of(running, told)))
+    damaged = Course().after([{"event": "memory", "at_once": "twelve"}])
+    assert damaged.shrunk == ((0, 0),)
+
+
 def test_a_watcher_reads_only_what_is_new(reader_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = job(reader_home, 1, "running")
     read: list[int] = []
