@@ -39,7 +39,15 @@ from pages.training import (
 from pages.verdict import notice
 from pages.watching import View, Watcher, look, needs_a_start
 from reader.errors import ReaderboardError
-from reader.jobs import command_line, delete_job, resume_job, start_waiting, stop_job, tail_log
+from reader.jobs import (
+    command_line,
+    config_at_half,
+    delete_job,
+    resume_job,
+    start_waiting,
+    stop_job,
+    tail_log,
+)
 
 Changes = dict[Any, Any]
 
@@ -234,6 +242,7 @@ def _wire_jobs(parts: Parts, access: Access, shelf: Shelf, watcher: Watcher) -> 
     for button, act in (
         (parts.stop, lambda job_id: stop_job(job_id).id),
         (parts.resume, lambda job_id: resume_job(job_id).id),
+        (parts.resume_at_half, lambda job_id: resume_job(job_id, at_half=True).id),
         (parts.delete_now, delete_job),
     ):
         done = button.click(
@@ -279,6 +288,11 @@ def _shown(
         "jobs": (parts.jobs, str, jobs_table(view)),
         "stop": (parts.stop, _visible(gr.Button), allowed and state in ("queued", "running")),
         "resume": (parts.resume, _visible(gr.Button), allowed and state in ("stopped", "failed", "lost")),
+        "resume_at_half": (
+            parts.resume_at_half,
+            _visible(gr.Button),
+            allowed and state == "lost" and view.chosen is not None and config_at_half(view.chosen) is not None,
+        ),
         "delete": (parts.delete, _visible(gr.Button), allowed and state not in ("", "running", "stopping")),
         "log_fold": (parts.log_fold, _visible(gr.Accordion), allowed and state not in ("", "queued")),
         "timer": (parts.timer, lambda active: gr.Timer(active=active), view.moving),

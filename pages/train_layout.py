@@ -63,6 +63,7 @@ class Parts:
     status: gr.HTML
     stop: gr.Button
     resume: gr.Button
+    resume_at_half: gr.Button
     delete: gr.Button
     confirm: gr.Row
     delete_now: gr.Button
@@ -96,6 +97,7 @@ class Parts:
             self.log_fold,
             self.stop,
             self.resume,
+            self.resume_at_half,
             self.delete,
             self.confirm,
             self.trouble,
@@ -121,6 +123,9 @@ def layout(access: Access) -> Parts:
             with gr.Row(elem_id="job-actions"):
                 own["stop"] = gr.Button("Stop", size="sm", visible=False, scale=0, min_width=100)
                 own["resume"] = gr.Button("Resume", size="sm", visible=False, scale=0, min_width=100)
+                own["resume_at_half"] = gr.Button(
+                    "Resume at half the batch", size="sm", visible=False, scale=0, min_width=100
+                )
                 own["delete"] = gr.Button("Delete…", size="sm", visible=False, scale=0, min_width=100)
             with gr.Row(visible=False, elem_id="job-confirm") as own["confirm"]:
                 gr.HTML("<p>Delete this job with its reader, checkpoints and evaluation? It cannot be undone.</p>")

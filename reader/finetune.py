@@ -28,7 +28,7 @@ from reader.files import read_json, write_json
 from reader.learning import average
 from reader.metrics import apply_threshold, choose_threshold, forced_metrics, judge
 from reader.predictor import ExtractiveReader, Precision, default_device, default_precision
-from reader.recipes import Recipe, RecipeName, TrainOptions
+from reader.recipes import Recipe, RecipeName, TrainOptions, parts_at_half
 from reader.teachers import load_teacher, teach
 from reader.trainer import (
     Collator,
@@ -83,15 +83,13 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
 
 
 def _in_smaller_parts(options: TrainOptions) -> TrainOptions:
-    """The same batches, read in twice as many parts (or more, where a batch cannot be divided so)."""
-    batch = options.settings.batch_size
-    if options.gradient_accumulation == batch:
+    """The same batches, with at most half as many windows in the memory at a time."""
+    parts = parts_at_half(options.settings.batch_size, options.gradient_accumulation)
+    if parts is None:
         raise OutOfMemory(
             "The memory is full even with one window at a time. Use a smaller base or a shorter window "
             "(--max-seq-length); what was learned until now is kept."
         )
-    more = range(2 * options.gradient_accumulation, batch)
-    parts = next((parts for parts in more if batch % parts == 0), batch)
     return replace(options, gradient_accumulation=parts)
 
 

@@ -39,10 +39,11 @@ from reader.job_files import (
     tail_log,
     write_job,
 )
-from reader.job_options import checked_config, command_line, options_from_config
+from reader.job_options import Config, checked_config, command_line, options_from_config
 from reader.job_queue import PROGRAM, command, start_next
 from reader.job_state import GRACE, locked, settle, true_state, write
 from reader.processes import ask_to_end, is_alive, own_identity
+from reader.recipes import RECIPES, parts_at_half
 from reader.settings import home
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "append_progress",
     "command",
     "command_line",
+    "config_at_half",
     "create_job",
     "delete_job",
     "disk_usage",
@@ -130,23 +132,30 @@ def stop_job(job_id: str) -> Job:
         return stopping
 
 
-def resume_job(job_id: str, program: Sequence[str] = PROGRAM) -> Job:
+def resume_job(job_id: str, program: Sequence[str] = PROGRAM, *, at_half: bool = False) -> Job:
     """Put a stopped, failed or lost job at the end of the queue again, to go on from its last checkpoint.
 
-    An evaluation has no checkpoints and starts over. Raises `JobError` where the job is in another state.
+    ``at_half``: with at most half as many windows in the memory at a time, and the same batch. An evaluation has no
+    checkpoints and starts over. Raises `JobError` where the job is in another state, or cannot be halved.
     """
     folder = _folder_of(job_id)
     with locked(folder.parent):
         job = settle(load_job(folder))
         if job.state not in ("stopped", "failed", "lost"):
             raise JobError(f"Job {job.id} is {job.state}; only a stopped, failed or lost one can be resumed.")
-        checked_config(job.kind, job.config)
+        config = checked_config(job.kind, job.config)
+        if at_half:
+            smaller = config_at_half(job)
+            if smaller is None:
+                raise JobError(f"Job {job.id} cannot be halved: only a training that reads several windows at a time can.")
+            config = smaller
+            write_json(folder / CONFIG, config)
         write(
             Job(
                 job.id,
                 job.folder,
                 job.kind,
-                job.config,
+                config,
                 "queued",
                 created=job.created,
                 turn=_last_turn(folder.parent),
@@ -156,6 +165,15 @@ def resume_job(job_id: str, program: Sequence[str] = PROGRAM) -> Job:
         )
     start_waiting(program)
     return read_job(job_id)
+
+
+def config_at_half(job: Job) -> Config | None:
+    """The config of a training that holds at most half as many windows in the memory; None where there is none."""
+    if job.kind != "train" or job.config.get("recipe", "corrected") not in RECIPES:
+        return None
+    batch_size = job.config.get("batch_size") or RECIPES[job.config.get("recipe", "corrected")].batch_size
+    parts = parts_at_half(batch_size, job.config.get("gradient_accumulation", 1))
+    return None if parts is None else {**job.config, "gradient_accumulation": parts}
 
 
 def delete_job(job_id: str) -> None:

@@ -48,6 +48,14 @@ CORRECTED = Recipe("corrected")
 ARTICLE = Recipe("article", doc_stride=0)
 RECIPES: dict[RecipeName, Recipe] = {"corrected": CORRECTED, "article": ARTICLE}
 
+
+def parts_at_half(batch_size: int, parts: int) -> int | None:
+    """In how many equal parts a batch is read to hold at most half as many windows at a time; None if that is none."""
+    if parts >= batch_size:
+        return None
+    return next((more for more in range(2 * parts, batch_size) if batch_size % more == 0), batch_size)
+
+
 ARTICLE_FAULTS = (
     "Warm-up is counted in examples, not in optimizer steps: 39,095 of 16,290. So the learning rate is still "
     "climbing when training ends, at 41.7 % of 2e-5, and never decays.",

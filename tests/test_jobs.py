@@ -328,6 +328,26 @@ def test_a_stopped_training_is_resumed_in_its_folder() -> None:
         resume_job(job.id)
 
 
+def test_a_training_that_the_system_killed_goes_on_at_half_the_batch() -> None:
+    job = at_work(start("wait"))
+    assert job.process is not None
+    os.kill(job.process.pid, signal.SIGKILL)
+    job = wait_for(job, "lost")
+    assert "memory" in job.error
+    eventually(lambda: not watchers())
+    resume_job(job.id, program("succeed"), at_half=True)
+    job = wait_for(job, "succeeded")
+    assert job.config["gradient_accumulation"] == 2
+    assert "'--gradient-accumulation', '2', " in " ".join(tail_log(job))
+
+
+def test_what_cannot_be_halved_is_said() -> None:
+    job = wait_for(start("fail", "evaluate"), "failed")
+    with pytest.raises(JobError, match="cannot be halved"):
+        resume_job(job.id, at_half=True)
+    assert read_job(job.id).state == "failed"
+
+
 def test_an_evaluation_starts_over_when_it_is_resumed() -> None:
     job = wait_for(start("fail", "evaluate"), "failed")
     eventually(lambda: not watchers())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reader.errors import BadUsage
-from reader.recipes import ARTICLE, ARTICLE_FAULTS, CORRECTED, TrainOptions
+from reader.recipes import ARTICLE, ARTICLE_FAULTS, CORRECTED, TrainOptions, parts_at_half
 
 
 def test_the_article_warms_up_over_its_examples() -> None:
@@ -76,6 +76,14 @@ def test_a_number_that_cannot_be_meant_is_refused_by_its_name(option: str, value
 def test_a_batch_is_read_in_equal_parts_or_not_at_all(chosen: dict[str, int]) -> None:
     with pytest.raises(BadUsage, match="equal parts"):
         TrainOptions("base", ("data",), **chosen)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "parts", "half"),
+    [(24, 1, 2), (24, 2, 4), (24, 8, 24), (6, 2, 6), (7, 1, 7), (1, 1, None), (24, 24, None)],
+)
+def test_half_a_batch_is_the_next_number_of_equal_parts(batch_size: int, parts: int, half: int | None) -> None:
+    assert parts_at_half(batch_size, parts) == half
 
 
 def test_the_articles_recipe_takes_no_warm_up_or_stride_of_anothers() -> None:

@@ -524,7 +524,7 @@ def test_who_may_not_train_gets_nothing_done_over_http(page: Page, reader_home: 
     stopped = job(reader_home, 1, "stopped", started=1e9)
     before = {file: file.read_bytes() for file in stopped.folder.iterdir()}
     acting = page.numbers("handle")
-    assert len(acting) == 3, "stop, resume, delete"
+    assert len(acting) == 4, "stop, resume, resume at half the batch, delete"
     for number in acting:
         assert "switched off" in page.call(number, stopped.id, {})
     form = [getattr(PRESETS[QUICK].form, name) for name in Form.__dataclass_fields__]
