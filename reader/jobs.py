@@ -147,7 +147,9 @@ def resume_job(job_id: str, program: Sequence[str] = PROGRAM, *, at_half: bool =
         if at_half:
             smaller = config_at_half(job)
             if smaller is None:
-                raise JobError(f"Job {job.id} cannot be halved: only a training that reads several windows at a time can.")
+                raise JobError(
+                    f"Job {job.id} cannot be halved: only a training that reads several windows at a time can."
+                )
             config = smaller
             write_json(folder / CONFIG, config)
         write(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -136,6 +138,27 @@ def test_a_run_is_stopped_resumed_and_deleted(open_page: OpenPage, tiny_base: Pa
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator(f"#jobs a[data-job='{job_id}']")).to_have_count(0)
     assert job_id not in {job.id for job in list_jobs()}
+
+
+def test_a_run_that_the_system_killed_goes_on_at_half_the_batch(open_page: OpenPage, tiny_base: Path) -> None:
+    page = open_page(tab="train")
+    take_base(page, tiny_base)
+    set_steps(page, 50_000)
+    page.locator("#train-button").click()
+    page.wait_for_url(re.compile("job="))
+    job_id = job_in(page)
+    expect(page.locator("#job .state")).to_contain_text("examples/s", timeout=A_WHILE)
+    process = read_job(job_id).process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+
+    expect(page.locator("#job .state")).to_contain_text("Lost")
+    expect(page.locator("#job .why")).to_contain_text("when memory runs out")
+    page.get_by_role("button", name="Resume at half the batch").click()
+    expect(page.locator("#job .state")).to_contain_text("examples/s", timeout=A_WHILE)
+    assert read_job(job_id).config["gradient_accumulation"] == 2
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#job .state")).to_contain_text("Stopped", timeout=A_WHILE)
 
 
 def test_a_job_that_fails_says_why(open_page: OpenPage, tmp_path: Path) -> None:
