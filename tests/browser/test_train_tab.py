@@ -108,14 +108,19 @@ def job_in_reader(started: set[str]) -> str:
     return re.escape(next(iter(started)))
 
 
-def test_a_run_is_stopped_resumed_and_deleted(open_page: OpenPage, tiny_base: Path) -> None:
-    page = open_page(tab="train")
-    take_base(page, tiny_base)
+def start_endless_run(page: Page, base: Path) -> str:
+    """Start a training that does not end by itself, and wait until it learns; return its job's name."""
+    take_base(page, base)
     set_steps(page, 50_000)
     page.locator("#train-button").click()
     page.wait_for_url(re.compile("job="))
-    job_id = job_in(page)
     expect(page.locator("#job .state")).to_contain_text("examples/s", timeout=A_WHILE)
+    return job_in(page)
+
+
+def test_a_run_is_stopped_resumed_and_deleted(open_page: OpenPage, tiny_base: Path) -> None:
+    page = open_page(tab="train")
+    job_id = start_endless_run(page, tiny_base)
 
     second = open_page(tab="train")
     expect(second.locator("#job .facts").last).to_contain_text(job_id)
@@ -142,12 +147,7 @@ def test_a_run_is_stopped_resumed_and_deleted(open_page: OpenPage, tiny_base: Pa
 
 def test_a_run_that_the_system_killed_goes_on_at_half_the_batch(open_page: OpenPage, tiny_base: Path) -> None:
     page = open_page(tab="train")
-    take_base(page, tiny_base)
-    set_steps(page, 50_000)
-    page.locator("#train-button").click()
-    page.wait_for_url(re.compile("job="))
-    job_id = job_in(page)
-    expect(page.locator("#job .state")).to_contain_text("examples/s", timeout=A_WHILE)
+    job_id = start_endless_run(page, tiny_base)
     process = read_job(job_id).process
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
