@@ -214,12 +214,21 @@ def check_texts(examples: Sequence[Example]) -> None:
     """Refuse texts that are empty, or that no tokenizer takes."""
     for example in examples:
         if not example.question.strip():
-            raise BadData(f"Question {example.id} is empty. Write a question.")
+            raise BadData(f"{_question(example)} is empty. Write a question.")
         if not example.context.strip():
-            raise BadData(f"The context of question {example.id} is empty. Give a text that could hold the answer.")
-        for name, text in (("Question", example.question), ("The context of question", example.context)):
+            raise BadData(f"{_context(example)} is empty. Give a text that could hold the answer.")
+        for name, text in ((_question(example), example.question), (_context(example), example.context)):
             if _HALF_CHARACTER.search(text):
-                raise BadData(f"{name} {example.id} holds half of a character (an unpaired surrogate). Mend the text.")
+                raise BadData(f"{name} holds half of a character (an unpaired surrogate). Mend the text.")
+
+
+def _question(example: Example) -> str:
+    """A question as a sentence's subject; one that was asked alone has no id."""
+    return f"Question {example.id}" if example.id else "The question"
+
+
+def _context(example: Example) -> str:
+    return f"The context of question {example.id}" if example.id else "The context"
 
 
 def check_windows(windowing: Windowing, examples: Sequence[Example], *, stride: int) -> None:
@@ -244,7 +253,7 @@ def check_windows(windowing: Windowing, examples: Sequence[Example], *, stride: 
     for example, ids in zip(examples, questions, strict=True):
         if room - len(ids) <= stride:
             raise BadData(
-                f"Question {example.id} is {len(ids)} tokens long; windows of {window} tokens with a stride of "
+                f"{_question(example)} is {len(ids)} tokens long; windows of {window} tokens with a stride of "
                 f"{stride} leave room for {max(room - stride - 1, 0)}. Shorten the question, or use a longer "
                 "window (max_seq_length) or a shorter doc_stride."
             )

@@ -79,7 +79,7 @@ class ExtractiveReader:
         self, *, question: str, context: str, threshold: float | None = None, top_k: int | None = None
     ) -> Answer:
         """Answer one question from one context."""
-        example = Example(id="question", question=question, context=context)
+        example = Example(id="", question=question, context=context)
         return next(self.predict([example], threshold=threshold, top_k=top_k))
 
     def predict(

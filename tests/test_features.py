@@ -16,6 +16,7 @@ from reader.features import (
     Feature,
     TrainFeature,
     Windowing,
+    check_texts,
     longest_window,
     prepare_article_features,
     prepare_train_features,
@@ -272,6 +273,14 @@ def test_an_empty_question_gets_a_sentence(windowings, family, question):
 def test_an_empty_context_gets_a_sentence(windowings, family):
     with pytest.raises(BadData, match="context of question q1 is empty"):
         prepare_validation_features(windowings[family], [example(context=" \r\n ")])
+
+
+@pytest.mark.parametrize(
+    ("question", "context", "sentence"), [("", "c", "The question is"), ("q", " ", "The context is")]
+)
+def test_a_question_that_was_asked_alone_is_named_without_an_id(question: str, context: str, sentence: str) -> None:
+    with pytest.raises(BadData, match=f"^{sentence} empty"):
+        check_texts([Example("", question, context)])
 
 
 @pytest.mark.parametrize("question, context", [("Who \ud83d?", CONTEXT), (QUESTION, "Ada \udc00 wrote")])
