@@ -160,9 +160,15 @@ def config_of(form: Form, base: str, data: str, eval_data: str | None = None) ->
 def start_once(config: Mapping[str, Any]) -> Job:
     """Start a training job; the same one asked for twice within `DOUBLE_CLICK` seconds is one job.
 
-    To be called by one thread at a time. Raises `BadUsage`, `JobError`.
+    To be called by one thread at a time. Raises `BadUsage`, `JobError`, and `BadData` for what would fail anyway.
     """
     checked = checked_config("train", config)
+    if not checked.get("skip_bad"):
+        for source in checked["data"]:
+            check = check_data(source)
+            if not check.good:
+                mend = ("Mend them, or tick “Train without these rows”.",) if check.can_skip else ()
+                raise BadData(" ".join((check.says, *check.rows, *mend)))
     for job in list_jobs()[:1]:
         if job.config == checked and time.time() - job.created < DOUBLE_CLICK:
             return job

@@ -253,6 +253,18 @@ def test_a_double_click_starts_one_job(monkeypatch: pytest.MonkeyPatch) -> None:
     assert start_once(config | {"max_steps": 30}).id != first.id
 
 
+def test_data_with_bad_rows_start_nothing_unless_these_are_left_out(
+    tmp_path: Path, reader_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reader.jobs.start_next", lambda jobs, program: [])
+    file = write(tmp_path / "mine.csv", CSV + "Where?,In Rouen.,Caen\n")
+    config = config_of(PRESETS[QUICK].form, "embedded", str(file))
+    with pytest.raises(BadData, match=r"mine\.csv: 1 row cannot be used.*“Train without these rows”"):
+        start_once(config)
+    assert not (reader_home / "jobs").exists()
+    assert start_once(config | {"skip_bad": True}).state == "queued"
+
+
 # Watching
 
 
