@@ -96,7 +96,10 @@ def layout() -> Parts:
                 elem_id="ask-question-text",
                 scale=1,
             )
-            button = gr.Button("Ask", variant="primary", elem_id="ask-button", scale=0, min_width=110)
+            # Asking waits until the page is filled.
+            button = gr.Button(
+                "Ask", variant="primary", interactive=False, elem_id="ask-button", scale=0, min_width=110
+            )
         with gr.Column(elem_id="ask-pick"):
             example = gr.Dropdown([], label="Example", elem_id="ask-example", num_choices_shown=None)
             reader = gr.Dropdown(
@@ -212,8 +215,10 @@ def _unasked(parts: Parts, says: str = "") -> dict[Any, Any]:
 
 def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
     def answer(
-        question: str, context: str, name: str | None, chosen: float | None, request: gr.Request
+        question: str | None, context: str | None, name: str | None, chosen: float | None, request: gr.Request
     ) -> Iterator[dict[Any, Any]]:
+        # None where Enter was quicker than the page.
+        question, context = question or "", context or ""
         missing = what_is_missing(question, context)
         if missing:
             yield _unasked(parts, notice(missing))
@@ -344,6 +349,7 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
             **_reading(parts, opening.context),
             **_unasked(parts, notice(opening.hint or READY)),
             parts.chosen: opening.threshold,
+            parts.ask: gr.Button(interactive=True),
         }
 
     def take_example(example_id: str | None) -> Any:
@@ -367,7 +373,7 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
         picker.focus(None, js=SELECT_NAME % picker.elem_id, api_visibility="private")
     demo.load(
         open_page,
-        outputs=[parts.question, parts.example, parts.reader, *parts.answered],
+        outputs=[parts.question, parts.example, parts.reader, parts.ask, *parts.answered],
         **PLAIN,
     )
     parts.example.input(
