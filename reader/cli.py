@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reader import commands, train_command
+from reader import commands, ranks, train_command
 from reader.errors import BadData, BadRow, DiskError, OutOfMemory, ReaderboardError, is_out_of_memory
 from reader.jobs import running_job
+from reader.launch import STOPPED, tell_launcher
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,24 +26,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(words)
     # What a run or a model card says it was made with: the command as given, less what only concerns this one process.
     options.command_line = shlex.join(["python", "-m", "reader", *_lasting(words)])
+    options.words = words
     try:
         job: Path | None = getattr(options, "job", None)
-        if job is None:
+        # Of several processes none is the job: who launched them is.
+        if job is None or ranks.count() > 1:
             code = _run(options)
+            if code == STOPPED and tell_launcher(None):
+                code = 0
         else:
             with running_job(job) as running:
                 code = _run(options)
-                running.stop_asked = running.stop_asked or code == _STOPPED
+                running.stop_asked = running.stop_asked or code == STOPPED
         sys.stdout.flush()
         return code
     except ReaderboardError as error:
+        if tell_launcher(error):
+            return 1
         _complain(str(error))
         if isinstance(error, BadData):
             _list_rows(error.rows)
         return 1 if isinstance(error, OutOfMemory) else 2
     except KeyboardInterrupt:
         _complain("Stopped. Nothing half-written is left.")
-        return _STOPPED
+        return STOPPED
     except BrokenPipeError:
         # Whoever read our output has closed it (`… | head`); nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,7 +72,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 _MEMORY_FULL = "The memory is full. Use a smaller reader, a shorter text or a smaller batch."
-_STOPPED = 130
 
 
 def _lasting(words: Sequence[str]) -> list[str]:
@@ -188,7 +194,16 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     train.add_argument(
         "--extra-data", action="append", default=[], help="trained on, but never held out; may be repeated"
     )
+    train.add_argument(
+        "--cap",
+        type=_from_0,
+        action="append",
+        default=[],
+        help="questions to take of each --data, in their order, or one number for all (default: all of them)",
+    )
+    train.add_argument("--unanswerable", type=float, help="share to train on; the kind that is too many is thinned out")
     train.add_argument("--eval-data", help="evaluated at the end (default: the held-out part)")
+    train.add_argument("--baseline", help="a reader to evaluate beside the new one, on the same questions")
     train.add_argument("--out", type=Path, help="the folder of the finished reader; work goes on in OUT.training")
     train.add_argument("--recipe", choices=("corrected", "article"), default="corrected", help="see the README")
     train.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
@@ -214,12 +229,20 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     train.add_argument(
         "--evaluations", type=int, help="on the held-out part, in training (default: one an epoch, 10 at most)"
     )
+    train.add_argument(
+        "--patience", type=int, default=0, help="evaluations without a better F1 that end it early (0: never)"
+    )
+    train.add_argument("--probes", help="a file of questions to answer at each evaluation (default: 3 held-out ones)")
     train.add_argument("--negatives", type=float, default=0.0, help="unanswerable questions to make per answerable one")
     train.add_argument("--average-last", type=int, default=0, help="also try the mean of so many last checkpoints")
     train.add_argument(
         "--teacher", action="append", default=[], help="a reader of the same vocabulary to learn from; may be repeated"
     )
     train.add_argument("--skip-bad", action="store_true", help="go on without rows that cannot be used")
+    train.add_argument("--processes", type=int, default=1, help="of this machine, that share each batch")
+    train.add_argument(
+        "--check", action="store_true", help="say what it would cost and what is wrong with the data; train nothing"
+    )
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the same command")
     train.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     _json_option(train)
@@ -266,7 +289,18 @@ def _from_1(text: str) -> int:
     return value
 
 
-_finite.__name__, _from_1.__name__ = "number", "whole number"  # as argparse calls them when it complains
+def _from_0(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
+_finite.__name__, _from_0.__name__, _from_1.__name__ = (
+    "number",
+    "whole number",
+    "whole number",
+)  # as argparse calls them when it complains
 
 
 def _json_option(parser: argparse.ArgumentParser) -> None:

@@ -66,11 +66,13 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class TrainFeature:
-    """One window with its labels: the answer's first and last token, or the CLS index for both.
+    """One window of one example with its labels: the answer's first and last token, or the CLS index for both.
 
-    ``taught``: (2, tokens), the start and end logits of its teachers, where it has any.
+    ``example``: index into the examples given; ``taught``: (2, tokens), the start and end logits of its teachers,
+    where it has any.
     """
 
+    example: int
     input_ids: NDArray[np.int32]
     token_type_ids: NDArray[np.int32] | None
     start_position: int
@@ -134,7 +136,7 @@ def prepare_article_features(windowing: Windowing, examples: Sequence[Example]) 
         labels = touching_tokens(feature, gold[0].start, gold[0].start + len(gold[0].text)) if gold else None
         held = labels is not None and feature.offsets[labels[1], 1] >= gold[0].start + len(gold[0].text)
         start, end = (labels[0], labels[1] + 1) if labels is not None and held else (0, 0)
-        yield TrainFeature(feature.input_ids, feature.token_type_ids, start, end)
+        yield TrainFeature(feature.example, feature.input_ids, feature.token_type_ids, start, end)
 
 
 def touching_tokens(feature: Feature, start: int, end: int) -> tuple[int, int] | None:
@@ -165,7 +167,7 @@ def _label_windows(windows: Sequence[Feature], example: Example) -> Iterator[Tra
         ]
     for window, label in zip(windows, labels, strict=True):
         first, last = label or (window.cls_index, window.cls_index)
-        yield TrainFeature(window.input_ids, window.token_type_ids, first, last)
+        yield TrainFeature(window.example, window.input_ids, window.token_type_ids, first, last)
 
 
 def _iterate_features(windowing: Windowing, examples: Sequence[Example], *, cut: bool) -> Iterator[Feature]:

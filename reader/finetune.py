@@ -7,44 +7,38 @@ the very weights of an uninterrupted run.
 
 from __future__ import annotations
 
-import copy
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import TrainingArguments
 
+from reader import ranks
 from reader.checkpoints import Checkpoint, load_checkpoint, quiet
 from reader.errors import BadUsage, OutOfMemory, is_out_of_memory
-from reader.examples import Example
+from reader.examples import Example, load_question_set
 from reader.features import TrainFeature, prepare_article_features, prepare_train_features
 from reader.files import read_json, write_json
-from reader.learning import average
-from reader.metrics import apply_threshold, choose_threshold, forced_metrics, judge
-from reader.predictor import ExtractiveReader, Precision, default_device, default_precision
-from reader.recipes import Recipe, RecipeName, TrainOptions, parts_at_half
+from reader.held_out import HeldOut, choose_weights
+from reader.predictor import Precision, default_device, default_precision
+from reader.recipes import RecipeName, TrainOptions, in_smaller_parts
 from reader.teachers import load_teacher, teach
-from reader.trainer import (
-    Collator,
-    Ordered,
-    ReaderTrainer,
-    Report,
-    Stopped,
-    last_checkpoint,
-    whole_checkpoints,
-)
-from reader.training_data import TrainingData, load_training_data, training_order
+from reader.trainer import Collator, Ordered, ReaderTrainer, Report, Stopped, last_checkpoint
+from reader.training_data import TrainingData, load_training_data, pick_probes, training_order
 
-__all__ = ["Stopped", "TrainOptions", "Trained", "evaluate_held_out", "finetune", "prepare_features"]
+__all__ = ["Prepared", "Stopped", "TrainOptions", "Trained", "finetune", "make_trainer", "prepare", "prepare_features"]
 
 _RUN = "training.json"  # what a work folder's checkpoints are of
-_MAY_CHANGE = ("precision", "gradient_accumulation")  # between a stop and its resume: the batches stay the same
+# Between a stop and its resume these may change: the batches stay the same.
+_MAY_CHANGE = ("precision", "gradient_accumulation", "processes", "probes")
+CHECKPOINTS_KEPT = 2  # the best one and the last one
+MOST_PROBES = 8  # each is answered, told and shown at every evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +55,38 @@ class Trained:
     precision: str
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a run needs before its first step.
+
+    ``order``: (steps * batch size,), indices into ``features``; ``evaluations``: how often the held-out part is read.
+    """
+
+    options: TrainOptions
+    base: Checkpoint
+    data: TrainingData
+    features: list[TrainFeature]
+    order: NDArray[np.int64]
+    collate: Collator
+    held_out: HeldOut
+    steps: int
+    evaluations: int
+    device: str
+    precision: Precision
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The tokens of each feature: (features,)."""
+        return np.array([len(feature.input_ids) for feature in self.features])
+
+
 def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report: Report) -> Trained:
     """Train a reader; checkpoints go to ``work/checkpoints``.
 
     ``report(event, **facts)`` is told of the start, the steps and the evaluations. Where memory runs out, training goes
-    on from its last checkpoint with half as many windows at a time and the same batch. Raises `BadData`, `BadReader`,
-    `BadUsage`, `DiskError`, `OutOfMemory` for what a person can mend, and `Stopped` after SIGTERM or SIGINT.
+    on from its last checkpoint with half as many windows at a time and the same batch; several processes raise
+    `OutOfMemory` instead, and whoever started them starts them anew. Raises `BadData`, `BadReader`, `BadUsage`,
+    `DiskError`, `OutOfMemory` for what a person can mend, and `Stopped` after SIGTERM or SIGINT.
     """
     while True:
         try:
@@ -74,38 +94,81 @@ def finetune(options: TrainOptions, work: Path, *, resume: bool = False, report:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            if ranks.count() > 1:
+                raise OutOfMemory(f"The memory is full with {options.at_once} windows at a time.") from error
         # Out here nothing holds the model any more, which the error's traceback did.
-        options, resume = _in_smaller_parts(options), True
+        options, resume = in_smaller_parts(options), True
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        report("memory", at_once=options.settings.batch_size // options.gradient_accumulation)
-
-
-def _in_smaller_parts(options: TrainOptions) -> TrainOptions:
-    """The same batches, with at most half as many windows in the memory at a time."""
-    parts = parts_at_half(options.settings.batch_size, options.gradient_accumulation)
-    if parts is None:
-        raise OutOfMemory(
-            "The memory is full even with one window at a time. Use a smaller base or a shorter window "
-            "(--max-seq-length); what was learned until now is kept."
-        )
-    return replace(options, gradient_accumulation=parts)
+        report("memory", at_once=options.at_once)
 
 
 def _finetune(options: TrainOptions, work: Path, *, resume: bool, report: Report) -> Trained:
+    ready = prepare(options, report=report)
+    resume_from = last_checkpoint(work / "checkpoints") if resume else None
+    if ranks.rank() == 0:
+        _require_same_run(work / _RUN, options, ready.data, resuming=resume_from is not None)
+    report(
+        "start",
+        total_steps=ready.steps,
+        examples=len(ready.data.train),
+        features=len(ready.features),
+        held_out=len(ready.data.held_out),
+        negatives=ready.data.negatives,
+        device=ready.device,
+        precision=ready.precision,
+        processes=ranks.count(),
+    )
+    if resume:
+        found = f"Going on from {resume_from.name}." if resume_from else "No checkpoint is whole: starting anew."
+        report("message", text=found)
+
+    def read_held_out(step: int) -> dict[str, float]:
+        return ready.held_out.read(ready.base, step, report)
+
+    with quiet():
+        trainer = make_trainer(ready, _arguments(ready, work), ready.order, report, read_held_out)
+        if resume_from is None:
+            # As the base is, so that one sees what training makes of it.
+            figures = read_held_out(0)
+            if figures:
+                report("evaluation", step=0, **figures)
+        trainer.run(resume_from)
+    if trainer.state.global_step < ready.steps:
+        report("message", text=f"F1 has not risen {options.patience} evaluations in a row: training ends early.")
+    checkpoint, held_out = choose_weights(trainer, ready.base, ready.held_out, average_last=options.average_last)
+    return Trained(
+        checkpoint=checkpoint,
+        data=ready.data,
+        held_out=held_out,
+        steps=trainer.state.global_step,
+        features=len(ready.features),
+        seconds=trainer.seconds,
+        device=ready.device,
+        precision=ready.precision,
+    )
+
+
+def prepare(options: TrainOptions, *, report: Report) -> Prepared:
+    """Load base and data, cut and label the windows, have them read by teachers, and put them in order."""
+    if options.processes > 1 and ranks.count() != options.processes:
+        raise BadUsage(
+            f"{options.processes} processes were asked for, and {ranks.count()} run: start them with accelerate launch "
+            "--num_processes, or by the command line."
+        )
     settings = options.settings
     data = load_training_data(
         options.data,
         options.extra_data,
+        caps=options.cap,
         held_out=0.0 if options.recipe == "article" else options.held_out,
         by=options.held_out_by,
         negatives=options.negatives,
+        unanswerable=options.unanswerable,
         seed=options.seed,
         skip_bad=options.skip_bad,
     )
-    resume_from = last_checkpoint(work / "checkpoints") if resume else None
-    _require_same_run(work / _RUN, options, data, resuming=resume_from is not None)
     torch.manual_seed(options.seed)  # before loading: a base without a head gets a random one
     device = default_device()
     base = load_checkpoint(options.base, as_base=True, dropout=options.dropout)
@@ -116,21 +179,6 @@ def _finetune(options: TrainOptions, work: Path, *, resume: bool, report: Report
     features = prepare_features(base, data.train, options.recipe)
     precision = options.precision or default_precision(device)
     steps = options.max_steps or math.ceil(len(features) * settings.epochs / settings.batch_size)
-    # One an epoch; but a small set has many short epochs, and an evaluation saves a checkpoint too.
-    evaluations = options.evaluations or min(math.ceil(steps * settings.batch_size / len(features)), 10)
-    report(
-        "start",
-        total_steps=steps,
-        examples=len(data.train),
-        features=len(features),
-        held_out=len(data.held_out),
-        negatives=data.negatives,
-        device=device,
-        precision=precision,
-    )
-    if resume:
-        found = f"Going on from {resume_from.name}." if resume_from else "No checkpoint is whole: starting anew."
-        report("message", text=found)
     order = training_order(
         np.array([len(feature.input_ids) for feature in features]),
         count=steps * settings.batch_size,
@@ -142,44 +190,61 @@ def _finetune(options: TrainOptions, work: Path, *, resume: bool, report: Report
     if teachers:
         report("message", text=f"Reading {len(features):,} windows with {len(teachers)} teachers.")
         features = teach(teachers, features, order, collate, device=device, bf16=precision == "bf16")
-    read_held_out = partial(
-        evaluate_held_out,
-        base,
+    held_out = HeldOut(
         data.held_out,
+        _probes(options, data),
         device=device,
         precision=default_precision(device),
         assume_unanswerable=options.assume_unanswerable,
     )
-    with quiet():
-        trainer = ReaderTrainer(
-            read_held_out=read_held_out if data.held_out else None,
-            report=report,
-            features=len(features),
-            batch_size=settings.batch_size,
-            layer_decay=options.layer_decay,
-            model=base.model,
-            args=_arguments(options, settings, work, data, steps, evaluations, device, precision),
-            train_dataset=Ordered(features, order),
-            eval_dataset=Ordered(features, order[:1]),  # never read: the trainer evaluates on whole examples
-            data_collator=collate,
-        )
-        trainer.run(resume_from)
-    checkpoint, held_out = _choose_weights(
-        trainer,
-        base,
-        data.held_out,
-        average_last=options.average_last,
-        assume_unanswerable=options.assume_unanswerable,
-    )
-    return Trained(
-        checkpoint=checkpoint,
+    return Prepared(
+        options=options,
+        base=base,
         data=data,
+        features=features,
+        order=order,
+        collate=collate,
         held_out=held_out,
         steps=steps,
-        features=len(features),
-        seconds=trainer.seconds,
+        # One an epoch; but a small set has many short epochs, and an evaluation saves a checkpoint too.
+        evaluations=options.evaluations or min(math.ceil(steps * settings.batch_size / len(features)), 10),
         device=device,
         precision=precision,
+    )
+
+
+def _probes(options: TrainOptions, data: TrainingData) -> list[Example]:
+    if options.probes is None:
+        return pick_probes(data)
+    probes = load_question_set(options.probes).examples
+    if len(probes) > MOST_PROBES:
+        raise BadUsage(f"{options.probes} holds {len(probes):,} questions to watch; at most {MOST_PROBES} are.")
+    return probes
+
+
+def make_trainer(
+    ready: Prepared,
+    arguments: TrainingArguments,
+    order: NDArray[np.int64],
+    report: Report,
+    read_held_out: Callable[[int], dict[str, float]],
+) -> ReaderTrainer:
+    """The trainer of a prepared run, which shows the features in this order."""
+    batch_size = ready.options.settings.batch_size
+    read = np.concatenate([[0], np.cumsum(ready.lengths[order].reshape(-1, batch_size).sum(axis=1))])
+    return ReaderTrainer(
+        read_held_out=read_held_out if ready.data.held_out else None,
+        report=report,
+        features=len(ready.features),
+        batch_size=batch_size,
+        tokens=read,
+        layer_decay=ready.options.layer_decay,
+        patience=ready.options.patience,
+        model=ready.base.model,
+        args=arguments,
+        train_dataset=Ordered(ready.features, order),
+        eval_dataset=Ordered(ready.features, order[:1]),  # never read: the trainer evaluates on whole examples
+        data_collator=ready.collate,
     )
 
 
@@ -213,139 +278,46 @@ def prepare_features(base: Checkpoint, examples: Sequence[Example], recipe: Reci
     return list(prepare(base.windowing, examples))
 
 
-def evaluate_held_out(
-    checkpoint: Checkpoint,
-    examples: Sequence[Example],
-    *,
-    device: str,
-    precision: Precision,
-    assume_unanswerable: float | None = None,
-) -> dict[str, float]:
-    """Read the held-out examples as the finished reader would, and choose the threshold on them.
-
-    Percentages 0-100 at the chosen ``threshold``; ``forced_HasAns_f1`` without abstaining. ``assume_unanswerable``
-    weighs the two kinds of question as if that share were unanswerable, for a reader that will meet others than
-    its training data hold. Where the part holds no unanswerable question there is nothing to choose: the base's
-    threshold stays.
-    """
-    model = copy.deepcopy(checkpoint.model)  # the reader casts what it is given
-    reader = ExtractiveReader(replace(checkpoint, model=model), device=device, precision=precision)
-    answers = list(reader.predict(examples))
-    judged = judge(
-        [answer.best.text if answer.best else "" for answer in answers],
-        [[gold.text for gold in example.answers] for example in examples],
-    )
-    odds = np.array([answer.null_score_diff for answer in answers])
-    weights = _weights(judged.has_answer, assume_unanswerable)
-    if judged.has_answer.all():
-        threshold = checkpoint.config.null_score_diff_threshold
-    else:
-        # To two decimals, as it is shown: the part it is chosen on does not tell more.
-        threshold = round(choose_threshold(judged, odds, weights=weights)[0], 2)
-    exact, f1 = apply_threshold(judged, odds, threshold)
-    figures = {
-        "threshold": threshold,
-        "exact": 100 * float(np.average(exact, weights=weights)),
-        "f1": 100 * float(np.average(f1, weights=weights)),
-    }
-    for group, rows in (("HasAns", judged.has_answer), ("NoAns", ~judged.has_answer)):
-        if rows.any():
-            figures[f"{group}_f1"] = 100 * float(f1[rows].mean())
-    if judged.has_answer.any():
-        figures["forced_HasAns_f1"] = float(forced_metrics(judged)["HasAns_f1"])
-    return figures
-
-
-def _weights(has_answer: NDArray[np.bool_], assume_unanswerable: float | None) -> NDArray[np.float64]:
-    """One weight per question, of mean 1: all alike, or so that the assumed share is unanswerable."""
-    share = float((~has_answer).mean())
-    if assume_unanswerable is None or share in (0.0, 1.0):
-        return np.ones(len(has_answer))
-    return np.where(has_answer, (1 - assume_unanswerable) / (1 - share), assume_unanswerable / share)
-
-
-def _choose_weights(
-    trainer: ReaderTrainer,
-    checkpoint: Checkpoint,
-    held_out: Sequence[Example],
-    *,
-    average_last: int,
-    assume_unanswerable: float | None,
-) -> tuple[Checkpoint, dict[str, float]]:
-    """The best of the checkpoints (and of the average of the last ones), with its threshold."""
-    if trainer.read_held_out is None:
-        chosen_on = "not chosen: no examples were held out"
-        return replace(checkpoint, config=replace(checkpoint.config, threshold_chosen_on=chosen_on)), {}
-    figures = trainer.read_held_out()
-    if average_last > 1:
-        kept = {key: value.detach().clone() for key, value in checkpoint.model.state_dict().items()}
-        # Those of the schedule only, so that a run that was stopped in between averages the same ones.
-        scheduled = {
-            step: path
-            for path in whole_checkpoints(trainer.checkpoints)
-            if trainer.is_scheduled(step := int(path.name.rpartition("-")[2]))
-        }
-        last = [scheduled[step] for step in sorted(scheduled)[-average_last:]]
-        checkpoint.model.load_state_dict(average(last, kept))
-        averaged = trainer.read_held_out()
-        if averaged["f1"] > figures["f1"]:
-            figures = averaged
-        else:
-            checkpoint.model.load_state_dict(kept)
-    config = replace(
-        checkpoint.config,
-        null_score_diff_threshold=figures["threshold"],
-        threshold_chosen_on=_chosen_on(held_out, assume_unanswerable),
-    )
-    return replace(checkpoint, config=config), figures
-
-
-def _chosen_on(held_out: Sequence[Example], assume_unanswerable: float | None) -> str:
-    unanswerable = sum(example.is_impossible for example in held_out)
-    if not unanswerable:
-        return "the base's: no unanswerable question was held out"
-    counted = f"{len(held_out)} held-out questions of the training data, {unanswerable} unanswerable"
-    return counted if assume_unanswerable is None else f"{counted} but counted as {assume_unanswerable:.0%}"
-
-
-def _arguments(
-    options: TrainOptions,
-    settings: Recipe,
-    work: Path,
-    data: TrainingData,
-    steps: int,
-    evaluations: int,
-    device: str,
-    precision: str,
-) -> TrainingArguments:
-    held_out = bool(data.held_out)
-    every = max(1, math.ceil(steps / evaluations))
+def _arguments(ready: Prepared, work: Path) -> TrainingArguments:
+    options = ready.options
+    held_out = bool(ready.data.held_out)
+    every = max(1, math.ceil(ready.steps / ready.evaluations))
     return TrainingArguments(
+        **step_arguments(ready),
         output_dir=str(work / "checkpoints"),
-        learning_rate=settings.learning_rate,
-        per_device_train_batch_size=settings.batch_size // options.gradient_accumulation,
-        gradient_accumulation_steps=options.gradient_accumulation,
-        max_steps=steps,
-        weight_decay=settings.weight_decay,
-        warmup_steps=settings.warmup_steps(examples=len(data.train), steps=steps),
-        lr_scheduler_type="linear",
-        seed=options.seed,
-        use_cpu=device == "cpu",
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
+        max_steps=ready.steps,
+        warmup_steps=options.settings.warmup_steps(examples=len(ready.data.train), steps=ready.steps),
         eval_strategy="steps" if held_out else "no",
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
         # The best one and the last ones; to average, also one that a stop may leave between them.
-        save_total_limit=options.average_last + 2 if options.average_last > 1 else 2,
+        save_total_limit=options.average_last + 2 if options.average_last > 1 else CHECKPOINTS_KEPT,
         load_best_model_at_end=held_out,
         metric_for_best_model="f1",
         greater_is_better=True,
-        logging_steps=1 if device == "cpu" else 10,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-        remove_unused_columns=False,
-        dataloader_pin_memory=device == "cuda",
+        logging_steps=1 if ready.device == "cpu" else 10,
     )
+
+
+def step_arguments(ready: Prepared) -> dict[str, Any]:
+    """How a single step is done, whatever comes between the steps."""
+    settings = ready.options.settings
+    return {
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "lr_scheduler_type": "linear",
+        "per_device_train_batch_size": ready.options.at_once,
+        "gradient_accumulation_steps": ready.options.gradient_accumulation,
+        "seed": ready.options.seed,
+        "use_cpu": ready.device == "cpu",
+        "bf16": ready.precision == "bf16",
+        "fp16": ready.precision == "fp16",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": ready.device == "cuda",
+        # One process may be busy for long, saving or loading, before the others hear of it.
+        "ddp_timeout": 6 * 3600,
+    }

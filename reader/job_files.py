@@ -46,7 +46,7 @@ class Job:
     ended: float | None = None
     turn: int = 0  # its place in the queue: the smallest waiting one is next
     resumed: bool = False  # goes on from its checkpoints
-    device: str | None = None  # "cpu", or what CUDA_VISIBLE_DEVICES calls its GPU
+    device: str | None = None  # "cpu", or what CUDA_VISIBLE_DEVICES calls its GPUs, separated by commas
     process: ProcessIdentity | None = None
     exit_code: int | None = None  # where somebody saw the process end; negative: the signal that killed it
     stop_asked: float | None = None  # seconds of the monotonic clock of this boot, which no clock change moves
@@ -80,14 +80,20 @@ def write_job(job: Job) -> None:
 
 
 def load_job(folder: Path) -> Job:
-    """Read a job's folder; one whose files are damaged is shown as failed, with a sentence that says so."""
+    """Read a job's folder; one whose files are damaged is shown as failed, with a sentence that says so.
+
+    Where only the status is damaged, the job can be resumed: its config and its checkpoints are there. Else its
+    kind is "".
+    """
+    kind, config = "", {}
     try:
-        config = read_json(folder / CONFIG)
-        status = read_json(folder / STATUS)
-        return _job(folder, config, status)
+        config = _config(read_json(folder / CONFIG))
+        kind = str(config["kind"])
+        return _job(folder, config, read_json(folder / STATUS))
     except (BadData, KeyError, TypeError, ValueError, OSError) as error:
         reason = f"a value is missing: {error}" if isinstance(error, KeyError) else str(error)
-        return Job(folder.name, folder, "", {}, "failed", error=f"The job's folder is damaged: {reason}")
+        says = f"The job's folder is damaged: {reason}"
+        return Job(folder.name, folder, kind, config, "failed", error=says, resumed=True)
 
 
 def load_jobs(jobs: Path) -> list[Job]:
@@ -97,9 +103,15 @@ def load_jobs(jobs: Path) -> list[Job]:
     return [load_job(folder) for folder in jobs.iterdir() if JOB_ID.fullmatch(folder.name) and folder.is_dir()]
 
 
-def _job(folder: Path, config: Any, status: Any) -> Job:
-    if not isinstance(config, dict) or not isinstance(status, dict):
-        raise ValueError(f"{CONFIG} and {STATUS} should each hold a JSON object.")
+def _config(config: Any) -> Config:
+    if not isinstance(config, dict):
+        raise ValueError(f"{CONFIG} should hold a JSON object.")
+    return config
+
+
+def _job(folder: Path, config: Config, status: Any) -> Job:
+    if not isinstance(status, dict):
+        raise ValueError(f"{STATUS} should hold a JSON object.")
     if status["state"] not in get_args(State):
         raise ValueError(f"{STATUS} holds the unknown state '{status['state']}'.")
     process = status["process"]

@@ -22,6 +22,7 @@ class Takes(Enum):
     PLACE = "a file, a folder or a name"
     PLACES = "one or several files or names"
     WHOLE = "a whole number"
+    WHOLES = "one or several whole numbers"
     NUMBER = "a number"
     FLAG = "true or false"
 
@@ -30,6 +31,8 @@ TRAIN: dict[str, Takes] = {
     "base": Takes.PLACE,
     "data": Takes.PLACES,
     "extra_data": Takes.PLACES,
+    "cap": Takes.WHOLES,
+    "unanswerable": Takes.NUMBER,
     "eval_data": Takes.PLACE,
     "out": Takes.PLACE,
     "recipe": Takes.TEXT,
@@ -47,6 +50,10 @@ TRAIN: dict[str, Takes] = {
     "held_out": Takes.NUMBER,
     "held_out_by": Takes.TEXT,
     "evaluations": Takes.WHOLE,
+    "patience": Takes.WHOLE,
+    "probes": Takes.PLACE,
+    "baseline": Takes.PLACE,
+    "processes": Takes.WHOLE,
     "skip_bad": Takes.FLAG,
     "negatives": Takes.NUMBER,
     "layer_decay": Takes.NUMBER,
@@ -136,6 +143,9 @@ def _checked_value(name: str, takes: Takes, value: Any) -> Any:
         if value is not True:
             raise wrong
         return True
+    if takes is Takes.WHOLES:
+        many = list(value) if isinstance(value, list | tuple) else [value]
+        return [_checked_value(name, Takes.WHOLE, each) for each in many]
     if takes in (Takes.WHOLE, Takes.NUMBER):
         numbers = int if takes is Takes.WHOLE else (int, float)
         if isinstance(value, bool) or not isinstance(value, numbers) or not math.isfinite(value):

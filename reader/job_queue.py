@@ -24,6 +24,8 @@ from reader.processes import ProcessIdentity, kill_session, own_identity, usable
 
 PROGRAM = (sys.executable, "-m", "reader")
 
+UNKNOWN = "unknown"  # stands for the device of a job that does not name it
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -42,23 +44,41 @@ def start_next(jobs: Path, program: Sequence[str] = PROGRAM) -> list[Job]:
         return []
     devices = usable_devices()  # may take a second: asked before the lock is taken
     started = []
+    trouble = None
     with locked(jobs):
         everybody = [settle(job) for job in load_jobs(jobs)]
-        busy = [job.device for job in everybody if job.active]
+        busy = [device for job in everybody if job.active for device in (job.device or UNKNOWN).split(",")]
         for job in sorted((job for job in everybody if job.state == "queued"), key=lambda job: job.turn):
             free = [device for device in devices if device not in busy]
+            wanted = _devices_for(job, devices)
             # A running job whose device nobody knows could be anywhere.
-            if not free or None in busy:
+            if len(free) < wanted <= len(devices) or not free or UNKNOWN in busy:
                 break
-            job = _start(job, free[0], program)
+            try:
+                if wanted > len(devices):
+                    error = f"It wants {wanted} GPUs, one for each of its processes; this machine has {len(devices)}."
+                    write(replace(job, state="failed", error=error, ended=time.time()))
+                    continue
+                job = _start(job, ",".join(free[:wanted]), program)
+            except OSError as error:
+                trouble = error  # its folder cannot be written; those behind it need not wait for that
+                continue
             if job.active:
-                busy.append(job.device)
+                busy += free[:wanted]
                 started.append(job)
+        if trouble is not None and not started:
+            raise trouble
     return started
 
 
+def _devices_for(job: Job, devices: Sequence[str]) -> int:
+    """How many devices a job takes: a GPU for each of its processes; the processes of a CPU share it."""
+    processes = job.config.get("processes", 1)
+    return processes if devices != ("cpu",) and isinstance(processes, int) else 1
+
+
 def _start(job: Job, device: str, program: Sequence[str]) -> Job:
-    """Start the process of a queued job; the caller holds the lock."""
+    """Start the process of a queued job; the caller holds the lock. Where nothing can be written, nothing runs."""
     try:
         words = command(job, program)
         with (job.folder / LOG).open("ab") as log:
@@ -76,15 +96,17 @@ def _start(job: Job, device: str, program: Sequence[str]) -> Job:
             replace(job, state="failed", error=f"The process could not be started: {error}", ended=time.time())
         )
     process = own_identity(child.pid)
+    try:
+        job = write(replace(job, state="running", device=device, process=process, started=time.time()))
+    except OSError:
+        # A process that nobody could find again must not run on; nor be watched, which would start it again at once.
+        kill_session(process)
+        child.wait()
+        raise
     # The thread takes the child's exit status, so that no zombie stays, and hears at once of a violent end.
     watched = (child, job.folder, process, program)
     threading.Thread(target=_watch, args=watched, name=f"watch {job.id}", daemon=True).start()
-    try:
-        return write(replace(job, state="running", device=device, process=process, started=time.time()))
-    except OSError:
-        # A process that nobody could find again must not run on.
-        kill_session(process)
-        raise
+    return job
 
 
 def _environment(job: Job, device: str) -> dict[str, str]:
@@ -102,11 +124,13 @@ def _environment(job: Job, device: str) -> dict[str, str]:
 
 def _watch(child: subprocess.Popen[bytes], folder: Path, process: ProcessIdentity, program: Sequence[str]) -> None:
     exit_code = child.wait()
+    if not folder.parent.is_dir():
+        return
     # What cannot be written now (a full disk, a deleted folder) is found again by whoever looks next.
     with suppress(ReaderboardError):
-        if folder.parent.is_dir():
-            _note_end(folder, process, exit_code)
-            start_next(folder.parent, program)
+        _note_end(folder, process, exit_code)
+    with suppress(ReaderboardError):
+        start_next(folder.parent, program)
 
 
 def _note_end(folder: Path, process: ProcessIdentity, exit_code: int) -> None:

@@ -143,6 +143,8 @@ def resume_job(job_id: str, program: Sequence[str] = PROGRAM, *, at_half: bool =
         job = settle(load_job(folder))
         if job.state not in ("stopped", "failed", "lost"):
             raise JobError(f"Job {job.id} is {job.state}; only a stopped, failed or lost one can be resumed.")
+        if not job.kind:
+            raise JobError(f"Job {job.id} cannot be resumed. {job.error}")
         config = checked_config(job.kind, job.config)
         if at_half:
             smaller = config_at_half(job)
@@ -174,7 +176,7 @@ def config_at_half(job: Job) -> Config | None:
     if job.kind != "train" or job.config.get("recipe", "corrected") not in RECIPES:
         return None
     batch_size = job.config.get("batch_size") or RECIPES[job.config.get("recipe", "corrected")].batch_size
-    parts = parts_at_half(batch_size, job.config.get("gradient_accumulation", 1))
+    parts = parts_at_half(batch_size, job.config.get("gradient_accumulation", 1), job.config.get("processes", 1))
     return None if parts is None else {**job.config, "gradient_accumulation": parts}
 
 

@@ -13,6 +13,7 @@ from reader.jobs import append_progress
 if TYPE_CHECKING:
     from reader.comparison import Comparison, Difference
     from reader.predictor import Progress
+    from reader.preflight import Preflight
 
 
 def bar(story: str, job: Path | None = None) -> Progress:
@@ -62,6 +63,56 @@ def print_figures(figures: dict[str, Any]) -> None:
             print(f"{name:24} {flat(figures[name])}")
     for note in figures.get("notes", []):
         print(note, file=sys.stderr)
+
+
+def print_preflight(found: Preflight) -> None:
+    """What a training run would be, for a person."""
+    share = found.unanswerable / found.examples
+    lines = [
+        ("data", f"{found.examples:,} questions to learn from, {share:.0%} of them not answerable"),
+        ("held out", f"{found.held_out:,} questions"),
+        ("windows", f"{found.features:,}"),
+        ("steps", f"{found.steps:,}, {found.seconds_per_step:.2f} s each on {found.device} in {found.precision}"),
+        ("time", f"{said_time(found.seconds)} in all, {found.evaluations} evaluations included"),
+        ("memory", _memory_line(found)),
+        ("disk", f"{gigabytes(found.disk)} of {gigabytes(found.disk_free)} free"),
+    ]
+    for name, lengths in (("questions", found.questions), ("contexts", found.contexts)):
+        lines.append((name, f"{lengths.median} tokens in the middle, {lengths.longest:,} at most"))
+    if found.misfits:
+        named = "; ".join(f"{misfit.id}: {misfit.answer!r:.60}" for misfit in found.misfits_named)
+        lines.append(("misfits", f"{found.misfits:,} answers stand whole in no window: {named}"))
+    if found.leak is not None:
+        leak = found.leak
+        named = f" ({', '.join(leak.named)} …)" if leak.named else ""
+        lines.append(("leakage", f"{leak.contexts:,} contexts and {leak.questions:,} questions evaluated on{named}"))
+    for what, mine, its in found.unlike_the_article:
+        lines.append((what, f"{mine} (the article: {its})"))
+    for name, text in lines:
+        print(f"{name:14} {text}")
+
+
+def _memory_line(found: Preflight) -> str:
+    line = f"{gigabytes(found.memory)} of {gigabytes(found.memory_available)} free"
+    if found.fits:
+        return f"{line}: it fits"
+    return f"{line}: only with {found.at_once} windows at a time (--gradient-accumulation {found.parts})"
+
+
+def gigabytes(count: int) -> str:
+    """Bytes as a person says them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
+
+
+def said_time(seconds: float) -> str:
+    """A length of time, as exactly as it is worth."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from reader.errors import BadUsage
+from reader.errors import BadUsage, OutOfMemory
 
 if TYPE_CHECKING:
     from reader.predictor import Precision
@@ -49,11 +49,21 @@ ARTICLE = Recipe("article", doc_stride=0)
 RECIPES: dict[RecipeName, Recipe] = {"corrected": CORRECTED, "article": ARTICLE}
 
 
-def parts_at_half(batch_size: int, parts: int) -> int | None:
-    """In how many equal parts a batch is read to hold at most half as many windows at a time; None if that is none."""
-    if parts >= batch_size:
+def parts_at_half(batch_size: int, parts: int, processes: int = 1) -> int | None:
+    """In how many equal parts a batch is read to hold at most half as many windows at a time; None if that is none.
+
+    ``processes`` share each part.
+    """
+    share = batch_size // processes
+    if parts >= share:
         return None
-    return next((more for more in range(2 * parts, batch_size) if batch_size % more == 0), batch_size)
+    return next((more for more in range(2 * parts, share) if share % more == 0), share)
+
+
+def parts_of(batch_size: int, processes: int, at_once: int) -> int:
+    """In how few equal parts a batch is read so that each process holds at most ``at_once`` windows at a time."""
+    share = batch_size // processes
+    return next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= max(at_once, 1))
 
 
 ARTICLE_FAULTS = (
@@ -64,8 +74,8 @@ ARTICLE_FAULTS = (
     "Everything is padded to 384 tokens, which takes about twice the time.",
 )
 
-_MORE_THAN_0 = ("epochs", "max_steps", "learning_rate", "batch_size", "max_seq_length", "evaluations")
-_FROM_0 = ("weight_decay", "seed", "doc_stride", "average_last")
+_MORE_THAN_0 = ("epochs", "max_steps", "learning_rate", "batch_size", "max_seq_length", "evaluations", "processes")
+_FROM_0 = ("weight_decay", "seed", "doc_stride", "average_last", "patience")
 _LARGEST_SEED = 2**32 - 1  # numpy's, which the Trainer seeds too
 
 
@@ -76,6 +86,8 @@ class TrainOptions:
     base: str
     data: tuple[str, ...]
     extra_data: tuple[str, ...] = ()
+    cap: tuple[int, ...] = ()  # questions of each of ``data``, or of all alike where there is one number; 0: all
+    unanswerable: float | None = None  # share of what is trained on; the kind that is too many is thinned out
     recipe: RecipeName = "corrected"
     epochs: float | None = None
     max_steps: int | None = None
@@ -91,6 +103,8 @@ class TrainOptions:
     held_out: float = 0.05
     held_out_by: SplitBy = "article"
     evaluations: int | None = None
+    patience: int = 0  # evaluations in a row without a better F1 that end the run; 0: it never ends early
+    probes: str | None = None  # a file of questions that are answered at each evaluation
     negatives: float = 0.0
     layer_decay: float = 1.0
     dropout: float | None = None
@@ -98,6 +112,7 @@ class TrainOptions:
     teacher: tuple[str, ...] = ()
     assume_unanswerable: float | None = None
     skip_bad: bool = False
+    processes: int = 1  # that share each batch
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
@@ -113,11 +128,20 @@ class TrainOptions:
         self._require("held_out", "a share from 0 to 0.5", lambda value: 0 <= value <= 0.5)
         self._require("negatives", "a number from 0 to 3", lambda value: 0 <= value <= 3)
         self._require("assume_unanswerable", "a share between 0 and 1", lambda value: 0 < value < 1)
-        batch, parts = self.settings.batch_size, self.gradient_accumulation
-        if parts < 1 or batch % parts:
+        self._require("unanswerable", "a share from 0, under 1", lambda value: 0 <= value < 1)
+        if self.recipe == "article" and self.patience:
+            raise BadUsage("The article's recipe holds nothing out, so --patience has nothing to go by.")
+        if any(most < 0 for most in self.cap) or len(self.cap) not in (0, 1, len(self.data)):
             raise BadUsage(
-                f"A batch of {batch} windows cannot be read in {parts} equal parts (--batch-size, "
-                "--gradient-accumulation)."
+                f"--cap is given {len(self.cap)} times for {len(self.data)} data sets; expected it once, or once for "
+                "each --data in their order, each a number of questions (0: all)."
+            )
+        batch, parts = self.settings.batch_size, self.gradient_accumulation
+        if parts < 1 or batch % (parts * self.processes):
+            among = f", each shared by {self.processes} processes" if self.processes > 1 else ""
+            raise BadUsage(
+                f"A batch of {batch} windows cannot be read in {parts} equal parts{among} (--batch-size, "
+                "--gradient-accumulation, --processes)."
             )
         if self.recipe == "article" and (self.warmup is not None or self.doc_stride is not None):
             raise BadUsage(
@@ -136,3 +160,48 @@ class TrainOptions:
         names = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup", "max_seq_length", "doc_stride")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(RECIPES[self.recipe], **chosen)
+
+    @property
+    def at_once(self) -> int:
+        """The windows that a process holds in its memory at a time."""
+        return self.settings.batch_size // (self.gradient_accumulation * self.processes)
+
+
+def in_smaller_parts(options: TrainOptions) -> TrainOptions:
+    """The same batches, with at most half as many windows in the memory at a time."""
+    parts = parts_at_half(options.settings.batch_size, options.gradient_accumulation, options.processes)
+    if parts is None:
+        raise OutOfMemory(
+            "The memory is full even with one window at a time. Use a smaller base or a shorter window "
+            "(--max-seq-length); what was learned until now is kept."
+        )
+    return replace(options, gradient_accumulation=parts)
+
+
+def unlike_the_article(options: TrainOptions) -> list[tuple[str, str, str]]:
+    """What a run does in another way than the source article's: (what, this run's way, the article's)."""
+    mine, its = options.settings, ARTICLE
+    ways = [
+        ("learning rate", f"{mine.learning_rate:g}", f"{its.learning_rate:g}"),
+        ("batch", f"{mine.batch_size} windows", f"{its.batch_size} windows"),
+        (
+            "length",
+            f"{options.max_steps:,} steps" if options.max_steps else f"{mine.epochs:g} epochs",
+            f"{its.epochs:g} epochs",
+        ),
+        ("weight decay", f"{mine.weight_decay:g}", f"{its.weight_decay:g}"),
+        ("window", f"{mine.max_seq_length} tokens", f"{its.max_seq_length} tokens"),
+    ]
+    if options.recipe != "article":
+        ways += [
+            ("warm-up", f"{mine.warmup:.0%} of the steps", "counted in examples: it never ends"),
+            ("labels", "end with the answer", "end a token late"),
+            ("long contexts", f"windows that share {mine.doc_stride} tokens", "cut, the answer with them"),
+            ("padding", "to the longest of a batch", "always to the whole window"),
+            (
+                "held out",
+                f"{options.held_out:.0%}, for checkpoint and threshold" if options.held_out else "nothing",
+                "nothing",
+            ),
+        ]
+    return [way for way in ways if way[1] != way[2]]

@@ -7,16 +7,20 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reader.errors import BadUsage
+from reader import ranks
+from reader.errors import BadReader, BadUsage, HubUnreachable
 from reader.examples import ExampleSet, fingerprint, load_examples
 from reader.files import new_folder, write_text
 from reader.jobs import append_progress
-from reader.printing import bar, flat, print_figures, print_json
+from reader.launch import STOPPED, end_with_launcher, train_with_processes
+from reader.printing import bar, flat, print_figures, print_json, print_preflight
 from reader.recipes import TrainOptions
 from reader.results import summarize
+from reader.settings import home
 
 if TYPE_CHECKING:
     from reader.finetune import Trained
@@ -32,25 +36,36 @@ def train(options: argparse.Namespace) -> int:
         for name, value in vars(options).items()
         if name in TrainOptions.__dataclass_fields__
     }
+    if given["processes"] == 1:
+        given["processes"] = ranks.count()  # of a plain `accelerate launch`
     asked = TrainOptions(**given)
+    if options.check:
+        return _check(options, asked)
     out, work = _folders(options)
     # Before hours of training, not after them.
     eval_data = load_examples(options.eval_data, skip_bad=options.skip_bad) if options.eval_data else None
     work.mkdir(parents=True, exist_ok=True)
-    report, close = _reporter(options.job or work, quiet=options.json)
+    launching = asked.processes > ranks.count()
+    report, close = _reporter(options.job or work, quiet=options.json or launching)
     try:
+        if launching:
+            return _launch(options, asked, report)
+        end_with_launcher()
         figures = _train(options, asked, eval_data, out, work, report)
     except _Interrupted as stop:
         again = "resume the job" if options.job else "add --resume to go on"
-        print(f"Stopped. {stop}: {again}.", file=sys.stderr)
-        return 130
+        _say(f"Stopped. {stop}: {again}.")
+        return STOPPED
     finally:
         close()
-        if options.job is None and not (work / "checkpoints").exists():
+        ranks.leave()
+        if options.job is None and ranks.rank() == 0 and not (work / "checkpoints").exists():
             shutil.rmtree(work, ignore_errors=True)  # nothing came of it, so nothing is to be resumed
-    report("end", reader=str(out), evaluation=figures.get("run"))
-    if options.job is None:
-        shutil.rmtree(work)
+    if ranks.rank() != 0:
+        return 0
+    report("end", reader=str(out), evaluation=figures.get("run"), baseline=figures.get("baseline_run"))
+    # The best of them is the reader now.
+    shutil.rmtree(work if options.job is None else work / "checkpoints")
     if options.json:
         print_json(figures)
     else:
@@ -58,6 +73,39 @@ def train(options: argparse.Namespace) -> int:
             print_figures(figures)
         print(f"The reader is in {out}. Ask it: python -m reader ask --reader {shlex.quote(str(out))} --question …")
     return 0
+
+
+def _check(options: argparse.Namespace, asked: TrainOptions) -> int:
+    """Say what the run would cost and what is wrong with its data."""
+    from reader.preflight import preflight
+
+    eval_data = load_examples(options.eval_data, skip_bad=options.skip_bad) if options.eval_data else None
+
+    def report(event: str, **facts: Any) -> None:
+        if event == "message":
+            print(facts["text"], file=sys.stderr)
+
+    place = options.out.parent if options.out else home()
+    found = preflight(asked, eval_data, place, baseline=options.baseline is not None, report=report)
+    if options.json:
+        print_json(asdict(found))
+    else:
+        print_preflight(found)
+    return 0
+
+
+def _launch(options: argparse.Namespace, asked: TrainOptions, report: Report) -> int:
+    """Have several processes do it; this one watches them."""
+
+    def on_memory(smaller: TrainOptions) -> None:
+        report("memory", at_once=smaller.at_once)
+
+    return train_with_processes(asked, options.words, on_memory)
+
+
+def _say(sentence: str) -> None:
+    if ranks.rank() == 0:
+        print(sentence, file=sys.stderr)
 
 
 class _Interrupted(Exception):
@@ -77,6 +125,8 @@ def _train(
 
     try:
         trained = finetune(asked, work, resume=options.resume, report=report)
+        if ranks.rank() != 0:
+            return {}
         figures = _finish(options, asked, trained, eval_data, out, report)
     except (Stopped, KeyboardInterrupt):
         last = last_checkpoint(work / "checkpoints")
@@ -110,6 +160,7 @@ def _finish(
         # What a job left that was killed at its very end.
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(options.job / "evaluation", ignore_errors=True)
+        shutil.rmtree(options.job / "baseline", ignore_errors=True)
     with new_folder(out) as folder:
         save_checkpoint(trained.checkpoint, folder)
         if data is not None:
@@ -117,14 +168,33 @@ def _finish(
             # As it was saved, so that the figures are those of what is handed over.
             saved = replace(load_checkpoint(str(folder)), name=str(out))
             reader = ExtractiveReader(saved, device=trained.device, precision=default_precision(trained.device))
-            place = options.job / "evaluation" if options.job else folder / "evaluation"
+            place = options.job or folder
             facts = {"command": options.command_line}
-            run = evaluate(reader, data, place, progress=bar("Reading", options.job), facts=facts)
+            run = evaluate(reader, data, place / "evaluation", progress=bar("Reading", options.job), facts=facts)
             figures = summarize(run)
-            figures["run"] = str(place if options.job else out / "evaluation")
+            figures["run"] = str((options.job or out) / "evaluation")
+            if options.baseline:
+                figures |= _read_baseline(options, data, place / "baseline", report)
+                if "baseline" in figures:
+                    figures["baseline_run"] = str((options.job or out) / "baseline")
         card = model_card(out.name, asked, trained, options.command_line, figures or None)
         write_text(folder / "README.md", card)
     return figures
+
+
+def _read_baseline(options: argparse.Namespace, data: ExampleSet, place: Path, report: Report) -> dict[str, Any]:
+    """Evaluate the reader to compare with; one that cannot be had is no reason to lose the trained one."""
+    from reader.evaluation import evaluate
+    from reader.predictor import ExtractiveReader
+
+    report("message", text=f"Evaluating {options.baseline} on the same questions")
+    try:
+        reader = ExtractiveReader.from_pretrained(options.baseline)
+        run = evaluate(reader, data, place, progress=bar("Reading the baseline", options.job))
+    except (BadReader, BadUsage, HubUnreachable) as error:
+        report("message", text=f"There is no baseline to compare with. {error}")
+        return {}
+    return {"baseline": summarize(run)}
 
 
 def _folders(options: argparse.Namespace) -> tuple[Path, Path]:
@@ -148,6 +218,8 @@ def _reporter(folder: Path, *, quiet: bool) -> tuple[Report, Callable[[], None]]
     """Where a training run's events go (the folder's progress file, a terminal's bar), and how the bar is closed."""
     from tqdm import tqdm
 
+    if ranks.rank() != 0:
+        return lambda event, **facts: None, lambda: None  # the first one tells
     steps = tqdm(total=None, unit="step", disable=quiet or None, desc="Training", dynamic_ncols=True)
 
     def report(event: str, **facts: Any) -> None:

@@ -25,15 +25,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from reader import ranks
 from reader.checkpoints import Checkpoint
 from reader.errors import BadReader, DiskError
 from reader.features import TrainFeature
 from reader.learning import divergence, layer_groups, quickest_attention
+from reader.usage import Meter
 
 Report = Callable[..., None]  # report(event, **facts)
 
 _COMPLETE = "complete"  # marks a checkpoint whose saving has ended; holds its files' sizes and the seconds spent
-_LENGTH_STEP = 32  # the CPU keeps a compiled kernel for every shape that it has seen
+LENGTH_STEP = 32  # the CPU keeps a compiled kernel for every shape that it has seen
 
 
 class Stopped(Exception):
@@ -66,7 +68,7 @@ class Collator:
         self._longest = base.windowing.max_seq_length
 
     def __call__(self, features: Sequence[TrainFeature]) -> dict[str, torch.Tensor]:
-        longest = -(-max(len(feature.input_ids) for feature in features) // _LENGTH_STEP) * _LENGTH_STEP
+        longest = -(-max(len(feature.input_ids) for feature in features) // LENGTH_STEP) * LENGTH_STEP
         shape = (len(features), self._pad_to or min(longest, self._longest))
         ids = np.full(shape, self._pad_token_id, dtype=np.int64)
         types = np.zeros(shape, dtype=np.int64)
@@ -95,7 +97,9 @@ class Collator:
 class ReaderTrainer(Trainer):
     """Trainer with our order, layer-wise learning rates, soft labels, and an evaluation that reads whole examples.
 
-    ``read_held_out`` returns the figures of the weights as they are; None where nothing is held out.
+    ``read_held_out`` gets the step and returns the figures of the weights as they are; None where nothing is held
+    out. ``tokens``: (steps + 1,), the tokens that have been read after so many steps. ``patience``: evaluations in a
+    row without a better F1 after which it ends, 0 for never.
     """
 
     optimizer: Any  # Trainer's own attributes, whose types mypy does not see
@@ -104,22 +108,25 @@ class ReaderTrainer(Trainer):
     def __init__(
         self,
         *,
-        read_held_out: Callable[[], dict[str, float]] | None,
+        read_held_out: Callable[[int], dict[str, float]] | None,
         report: Report,
         features: int,
         batch_size: int,
+        tokens: NDArray[np.int64],
         layer_decay: float = 1.0,
+        patience: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.remove_callback(PrinterCallback)
-        self.add_callback(_Reporter(self, report, features, batch_size))
+        self.add_callback(_Reporter(self, report, features, batch_size, tokens))
         self.read_held_out = read_held_out
         self.stopping = threading.Event()
         self.evaluating = False
         self.seconds = 0.0  # that training took, those before a stop included
         self._began = time.monotonic()
         self._layer_decay = layer_decay
+        self._patience = patience
 
     @property
     def checkpoints(self) -> Path:
@@ -132,14 +139,37 @@ class ReaderTrainer(Trainer):
         self._began = time.monotonic() - before
         with _stop_on_signals(self):
             try:
-                self.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+                if resume_from and self._ended_early(resume_from):
+                    self._load_best_model()
+                else:
+                    self.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
             except _EvaluationStopped:
                 if self.state.global_step != (_step(resume_from) if resume_from else 0):
                     self._save_checkpoint(self.model, trial=None)
             finally:
                 self.seconds = time.monotonic() - self._began
-        if self.stopping.is_set():
+        if ranks.any_of_them(self.stopping.is_set()):
             raise Stopped
+
+    def _ended_early(self, checkpoint: Path) -> bool:
+        """Whether this is the last checkpoint of a run that ended early; its state is taken over then."""
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        if not self._has_waited_enough(state):
+            return False
+        self.state = state
+        self._find_best()
+        return True
+
+    def _has_waited_enough(self, state: TrainerState) -> bool:
+        """Whether F1 has not risen for so many evaluations that the run shall end."""
+        told = [log["eval_f1"] for log in state.log_history if "eval_f1" in log]
+        best = told.index(max(told)) if told else 0
+        return bool(self._patience) and len(told) - 1 - best >= self._patience
+
+    def save_as_checkpoint(self) -> int:
+        """Save the weights and all that goes with them; returns the bytes written."""
+        self._save_checkpoint(self.model, trial=None)
+        return sum(path.stat().st_size for path in self.checkpoints.rglob("*") if path.is_file())
 
     def is_scheduled(self, step: int) -> bool:
         """Whether a run that is never stopped evaluates and saves after this step."""
@@ -178,15 +208,18 @@ class ReaderTrainer(Trainer):
         if self.read_held_out is None:
             return {}
         try:
-            self.evaluating = True
-            if self.stopping.is_set():
+            # Several processes read together: none of them may leave the others waiting.
+            self.evaluating = ranks.count() == 1
+            if ranks.any_of_them(self.stopping.is_set()):
                 raise _EvaluationStopped
-            figures = self.read_held_out()
+            figures = self.read_held_out(self.state.global_step)
         finally:
             self.evaluating = False
         metrics = {f"{metric_key_prefix}_{key}": value for key, value in figures.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        if self._has_waited_enough(self.state):
+            self.control.should_training_stop = True
         return metrics
 
     def make_up_for_evaluation(self) -> None:
@@ -195,6 +228,9 @@ class ReaderTrainer(Trainer):
         done = any(log.get("step") == step and "eval_f1" in log for log in self.state.log_history)
         if self.read_held_out is not None and self.is_scheduled(step) and not done:
             self._determine_best_metric(metrics=self.evaluate(), trial=None)
+        self._find_best()
+
+    def _find_best(self) -> None:
         best = self.checkpoints / f"checkpoint-{self.state.best_global_step}"
         if best.is_dir():
             # By its step, not by the path that was noted: the whole folder may have been moved since.
@@ -202,9 +238,13 @@ class ReaderTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = self.checkpoints / f"checkpoint-{self.state.global_step}"
-        (folder / _COMPLETE).unlink(missing_ok=True)
+        if ranks.rank() == 0:
+            (folder / _COMPLETE).unlink(missing_ok=True)
         try:
             super()._save_checkpoint(model, trial)
+            ranks.wait_for_all()  # each has written its random numbers' state
+            if ranks.rank() != 0:
+                return
             sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
             facts = {"seconds": round(time.monotonic() - self._began, 3), "files": sizes}
             (folder / _COMPLETE).write_text(json.dumps(facts), "utf-8")
@@ -256,11 +296,15 @@ class _EvaluationStopped(Exception):
 class _Reporter(TrainerCallback):
     """Tells of every step and evaluation, marks whole checkpoints, and ends the run when it is told to stop."""
 
-    def __init__(self, trainer: ReaderTrainer, report: Report, features: int, batch_size: int) -> None:
+    def __init__(
+        self, trainer: ReaderTrainer, report: Report, features: int, batch_size: int, tokens: NDArray[np.int64]
+    ) -> None:
         self._trainer = trainer
         self._report = report
         self._features = features
         self._batch_size = batch_size
+        self._tokens = tokens
+        self._meter = Meter(str(trainer.args.device))
         self._began: tuple[float, int] | None = None
 
     def on_train_begin(
@@ -275,7 +319,7 @@ class _Reporter(TrainerCallback):
             self._began = (time.monotonic(), state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._trainer.stopping.is_set():
+        if ranks.any_of_them(self._trainer.stopping.is_set()):
             control.should_save = True
             control.should_evaluate = False
             control.should_training_stop = True
@@ -294,7 +338,9 @@ class _Reporter(TrainerCallback):
             return
         _require_finite(logs, state.global_step, scaled=bool(args.fp16))
         seconds = time.monotonic() - self._began[0]
-        done = state.global_step - self._began[1]
+        begun = self._began[1]
+        done = state.global_step - begun
+        usage = self._meter.read()
         self._report(
             "step",
             step=state.global_step,
@@ -303,6 +349,10 @@ class _Reporter(TrainerCallback):
             loss=logs["loss"],
             learning_rate=logs["learning_rate"],
             examples_per_second=done * self._batch_size / seconds,
+            tokens_per_second=int(self._tokens[state.global_step] - self._tokens[begun]) / seconds,
+            memory=usage.memory,
+            memory_total=usage.memory_total,
+            busy=usage.busy,
             eta_seconds=(state.max_steps - state.global_step) * seconds / done,
         )
 
@@ -337,7 +387,8 @@ def _stop_on_signals(trainer: ReaderTrainer) -> Iterator[None]:
     """Let SIGTERM and the first Ctrl-C end the run after its step; a second Ctrl-C ends it at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and trainer.stopping.is_set():
+        # A launcher of several processes passes the terminal's Ctrl-C on, so that each of them gets it twice.
+        if number == signal.SIGINT and trainer.stopping.is_set() and ranks.count() == 1:
             raise KeyboardInterrupt
         trainer.stopping.set()
         if trainer.evaluating:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reader.examples import Example, ExampleSet, load_examples
+from reader.errors import BadUsage
+from reader.examples import Example, ExampleSet, fingerprint, load_examples
 from reader.negatives import make_negatives
 from reader.recipes import SplitBy
 
 _MAX_HELD_OUT = 2_500  # questions; more would cost time at every evaluation and tell no more
+PROBES = 3  # questions to watch, where nobody chose any
 _MEGA_BATCHES = 50  # batches sorted by length together: close lengths, and still a random order
 
 
@@ -35,19 +37,26 @@ def load_training_data(
     sources: Sequence[str],
     extra: Sequence[str] = (),
     *,
+    caps: Sequence[int] = (),
     held_out: float,
     by: SplitBy = "article",
     negatives: float,
+    unanswerable: float | None = None,
     seed: int,
     skip_bad: bool = False,
 ) -> TrainingData:
     """Load the data sets, hold a share of the questions out, and make hard negatives of what is left.
 
     ``extra`` sources are trained on but never held out, so that checkpoint and threshold are chosen for questions
-    like those of ``sources``. ``held_out``: share of the sources' questions in [0, 0.5]; ``negatives``: questions
-    to make per answerable one.
+    like those of ``sources``. ``caps``: questions to take of each of the sources, or one number for all of them (0:
+    all); ``held_out``: share of the sources' questions in [0, 0.5]; ``negatives``: questions to make per answerable
+    one; ``unanswerable``: share to keep of what is trained on, made ones included.
     """
-    sets = tuple(load_examples(source, skip_bad=skip_bad) for source in (*sources, *extra))
+    most = [*(caps if len(caps) > 1 else [*caps, 0][:1] * len(sources)), *[0] * len(extra)]
+    sets = tuple(
+        capped(load_examples(source, skip_bad=skip_bad), count)
+        for source, count in zip((*sources, *extra), most, strict=True)
+    )
     examples = [example for each in sets[: len(sources)] for example in each.examples]
     train, held = split_held_out(examples, share=held_out, by=by)
     contexts = {example.context for example in held}
@@ -59,7 +68,63 @@ def load_training_data(
         if example.context not in contexts and example.title not in titles
     ]
     made = make_negatives(train, share=negatives, seed=seed) if negatives else []
-    return TrainingData(sets, [*train, *made], held, len(made))
+    trained_on = [*train, *made]
+    if unanswerable is not None:
+        trained_on = with_share(trained_on, unanswerable)
+    return TrainingData(sets, trained_on, held, len(made))
+
+
+def capped(data: ExampleSet, most: int) -> ExampleSet:
+    """So many questions of a set, in their order; all where ``most`` is 0. Drawn by a hash, so always the same ones."""
+    if not most or len(data.examples) <= most:
+        return data
+    examples = _thinned(data.examples, most)
+    source = f"{data.source} ({most:,} of {len(data.examples):,})"
+    return ExampleSet(source, examples, fingerprint(examples), data.skipped)
+
+
+def with_share(examples: Sequence[Example], share: float) -> list[Example]:
+    """As many examples as there can be with this share of unanswerable ones in [0, 1); their order stays."""
+    answerable = [example for example in examples if example.answers]
+    others = [example for example in examples if not example.answers]
+    if share and not others:
+        raise BadUsage(
+            f"A share of {share:.0%} unanswerable questions was asked for, and the data hold none. Add such questions, "
+            "or have some made (--negatives)."
+        )
+    most = round(len(answerable) * share / (1 - share))
+    if len(others) > most:
+        others = _thinned(others, most)
+    elif share:
+        answerable = _thinned(answerable, round(len(others) * (1 - share) / share))
+    if not answerable:
+        raise BadUsage(f"With a share of {share:.0%} unanswerable questions no answerable one is left to learn from.")
+    kept = {id(example) for example in (*answerable, *others)}
+    return [example for example in examples if id(example) in kept]
+
+
+def pick_probes(data: TrainingData) -> list[Example]:
+    """Three questions to watch: two that have an answer and one that has none, where there are such; held-out ones."""
+    seen: set[str] = set()
+    picked: list[Example] = []
+    examples = sorted(data.held_out or data.train, key=_drawn_by)
+    for wanted, many in ((False, 2), (True, 1), (False, 1)):
+        for example in examples:
+            if example.is_impossible == wanted and example.context not in seen and many and len(picked) < PROBES:
+                picked.append(example)
+                seen.add(example.context)
+                many -= 1
+    return picked
+
+
+def _thinned(examples: Sequence[Example], count: int) -> list[Example]:
+    """``count`` of the examples, drawn by a hash, in their order."""
+    drawn = sorted(range(len(examples)), key=lambda index: _drawn_by(examples[index]))[:count]
+    return [examples[index] for index in sorted(drawn)]
+
+
+def _drawn_by(example: Example) -> bytes:
+    return hashlib.sha256(f"{example.id}\n{example.question}".encode("utf-8", "replace")).digest()
 
 
 def split_held_out(

@@ -19,8 +19,9 @@ import reader.finetune
 import reader.trainer
 from reader.checkpoints import load_checkpoint, save_checkpoint
 from reader.errors import BadReader, BadUsage, DiskError, OutOfMemory
-from reader.examples import Example, load_examples
-from reader.finetune import Stopped, evaluate_held_out, prepare_features
+from reader.examples import load_examples
+from reader.finetune import Stopped, prepare_features
+from reader.held_out import HeldOut
 from reader.learning import average, divergence, layer_groups
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions
@@ -114,19 +115,20 @@ def test_a_stopped_and_resumed_run_ends_with_the_very_same_weights(
 def test_a_stop_ends_an_evaluation_at_once_and_it_is_made_up_for(
     uninterrupted: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stop comes in the middle of the first evaluation, of step 4."""
+    """The stop comes in the middle of the first evaluation in training, of step 4."""
     asked = []
+    read = HeldOut.read
 
-    def stopped_in_the_middle(*given: Any, **named: Any) -> dict[str, float]:
+    def stopped_in_the_middle(self: HeldOut, *given: Any) -> dict[str, float]:
         asked.append(1)
-        if len(asked) == 1:
+        if len(asked) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
             for _ in range(1000):
                 pass  # the signal is taken between two of Python's instructions
             raise AssertionError("the evaluation went on")
-        return evaluate_held_out(*given, **named)
+        return read(self, *given)
 
-    monkeypatch.setattr(reader.finetune, "evaluate_held_out", stopped_in_the_middle)
+    monkeypatch.setattr(HeldOut, "read", stopped_in_the_middle)
     with pytest.raises(Stopped):
         train(uninterrupted["options"], tmp_path)
     last = last_checkpoint(tmp_path / "checkpoints")
@@ -218,14 +220,39 @@ def test_a_run_tells_of_its_start_its_steps_and_its_evaluations(base: Path, data
     for step in steps:
         assert step["total_steps"] == 5
         assert step["loss"] > 0 and step["examples_per_second"] > 0 and step["eta_seconds"] >= 0
+        # A window holds at least the question and a sentence, and at most what it is cut to.
+        assert 15 < step["tokens_per_second"] / step["examples_per_second"] <= 64
     evaluations = report.of("evaluation")
-    assert [evaluation["step"] for evaluation in evaluations] == [3, 5]
+    assert [evaluation["step"] for evaluation in evaluations] == [0, 3, 5]
     for evaluation in evaluations:
         assert evaluation.keys() == {
             *("step", "threshold", "exact", "f1", "HasAns_f1", "NoAns_f1", "forced_HasAns_f1"),
         }
     assert trained.steps == 5
-    assert trained.held_out["f1"] == max(evaluation["f1"] for evaluation in evaluations)
+    assert trained.held_out["f1"] == max(evaluation["f1"] for evaluation in evaluations[1:])
+
+
+def test_a_run_ends_when_f1_has_not_risen_for_long_enough(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {0: 50.0, 2: 10.0, 4: 30.0, 6: 20.0, 8: 30.0, 10: 90.0}
+    read = HeldOut.read
+
+    def as_told(self: HeldOut, checkpoint: Any, step: int, report: Any) -> dict[str, float]:
+        return {**read(self, checkpoint, step, report), "f1": told[step]}
+
+    monkeypatch.setattr(HeldOut, "read", as_told)
+    patient = options(base, data, max_steps=12, evaluations=6, patience=2)
+    report = Events()
+    trained = train(patient, tmp_path, report=report)
+    assert [facts["step"] for facts in report.of("evaluation")] == [0, 2, 4, 6, 8]
+    assert (trained.steps, trained.held_out["f1"]) == (8, 30.0)
+    assert "training ends early" in report.of("message")[-1]["text"]
+    # One that was killed after that only finishes.
+    again = Events()
+    finished = train(patient, tmp_path, resume=True, report=again)
+    assert again.of("step") == [] and finished.steps == 8
+    assert same(weights(finished), weights(trained))
 
 
 def test_it_learns(base: Path, data: Path, tmp_path: Path) -> None:
@@ -360,32 +387,10 @@ def test_the_bases_threshold_stays_where_all_can_be_answered(base: Path, tmp_pat
     assert "NoAns_f1" not in trained.held_out
 
 
-def test_an_assumed_share_moves_the_threshold_as_copies_of_the_questions_would(base: Path, data: Path) -> None:
-    """Assuming a share is the same as having that share: here by repeating the unanswerable questions."""
-    checkpoint = load_checkpoint(str(base))
-    examples = load_examples(data).examples
-    answerable = [example for example in examples if example.answers]
-    unanswerable = [example for example in examples if example.is_impossible]
-    assert len(answerable) == 2 * len(unanswerable)
-    repeated = answerable + [replace(example, id=f"{example.id} {n}") for n in range(6) for example in unanswerable]
-
-    def figures(chosen: list[Example], share: float | None = None) -> dict[str, float]:
-        return evaluate_held_out(checkpoint, chosen, device="cpu", precision="fp32", assume_unanswerable=share)
-
-    # Six copies against two answerable: three quarters of the questions are unanswerable.
-    assumed, copied = figures(examples, 0.75), figures(repeated)
-    assert assumed["threshold"] == pytest.approx(copied["threshold"])
-    assert assumed["f1"] == pytest.approx(copied["f1"])
-    assert assumed["f1"] != pytest.approx(figures(examples)["f1"])
-    # Who expects fewer unanswerable questions answers more readily.
-    assert figures(examples, 0.02)["threshold"] > figures(examples, 0.98)["threshold"]
-
-
 def test_training_chooses_for_the_assumed_share(base: Path, data: Path, tmp_path: Path) -> None:
     trained = train(options(base, data, max_steps=2, assume_unanswerable=0.9), tmp_path)
-    again = evaluate_held_out(
-        trained.checkpoint, trained.data.held_out, device="cpu", precision="fp32", assume_unanswerable=0.9
-    )
+    part = HeldOut(trained.data.held_out, [], device="cpu", precision="fp32", assume_unanswerable=0.9)
+    again = part.read(trained.checkpoint, 0, Events())
     # The trainer reads in the precision that is quickest here; the share of each kind is what must agree.
     assert trained.held_out["f1"] == pytest.approx(again["f1"], abs=15)
     assert trained.held_out["f1"] == pytest.approx(

@@ -14,10 +14,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIGHT = ("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors")
 # The command line too, so that --help, settings, runs and score answer at once.
-QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card")
+QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card", "launch", "publish")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "safetensors")
 LAZY = (*HEAVY, "rouge", "scipy", "huggingface_hub", "gradio", "plotly")
-TRAINING = {"learning", "teachers", "trainer", "finetune", "training_data", "negatives", "train_command", "model_card"}
+TRAINING = {
+    *("learning", "teachers", "trainer", "held_out", "finetune", "preflight"),
+    *("training_data", "negatives", "train_command", "model_card"),
+}
 
 
 def modules(folder: str) -> dict[str, Path]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reader.errors import BadData
+from reader.errors import BadData, BadUsage
 from reader.examples import Example, Gold
-from reader.training_data import load_training_data, split_held_out, training_order
+from reader.training_data import load_training_data, split_held_out, training_order, with_share
 from tests.tiny_training import write_data
 
 
@@ -171,3 +171,37 @@ def test_an_answer_is_where_the_small_set_says(tmp_path: Path) -> None:
     data = load_training_data([str(write_data(tmp_path / "d.json"))], held_out=0.0, negatives=0, seed=1)
     golds: list[tuple[Example, Gold]] = [(example, gold) for example in data.train for gold in example.answers]
     assert all(example.context[gold.start :].startswith(gold.text) for example, gold in golds)
+
+
+# How much of each, and of which kind
+
+
+def test_a_cap_takes_the_same_questions_whatever_their_order(tmp_path: Path) -> None:
+    one, other = write_data(tmp_path / "one.json"), write_data(tmp_path / "other.json", prefix="x")
+    loaded = load_training_data([str(one), str(other)], caps=[10, 0], held_out=0, negatives=0, seed=1)
+    assert [len(each.examples) for each in loaded.sets] == [10, 48]
+    assert loaded.sets[0].source == f"{one} (10 of 48)"
+    both = load_training_data([str(other), str(one)], caps=[10], held_out=0, negatives=0, seed=2)
+    assert [len(each.examples) for each in both.sets] == [10, 10]
+    assert both.sets[1].examples == loaded.sets[0].examples
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.8])
+def test_the_kind_that_is_too_many_is_thinned_out(share: float, tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data.json")
+    loaded = load_training_data([str(data)], held_out=0, negatives=0, unanswerable=share, seed=1)
+    unanswerable = sum(example.is_impossible for example in loaded.train)
+    assert unanswerable / len(loaded.train) == pytest.approx(share, abs=0.02)
+    # As many as there can be: all of one of the two kinds.
+    assert unanswerable == 16 or len(loaded.train) - unanswerable == 32
+
+
+def test_a_share_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data.json", answerable_only=True)
+    with pytest.raises(BadUsage, match="the data hold none"):
+        load_training_data([str(data)], held_out=0, negatives=0, unanswerable=0.3, seed=1)
+    made = load_training_data([str(data)], held_out=0, negatives=1.0, unanswerable=0.3, seed=1)
+    assert sum(example.is_impossible for example in made.train) / len(made.train) == pytest.approx(0.3, abs=0.02)
+    only = [Example("a", "Who?", "Nobody.", ()) for _ in range(3)]
+    with pytest.raises(BadUsage, match="no answerable one is left"):
+        with_share(only, 0.5)

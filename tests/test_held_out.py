@@ -1,0 +1,91 @@
+"""What is read at an evaluation: the threshold that is chosen, and the probes whose answers one watches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reader.checkpoints import load_checkpoint
+from reader.errors import BadUsage
+from reader.examples import Example, load_examples
+from reader.held_out import HeldOut
+from reader.training_data import load_training_data, pick_probes
+from tests import tiny_models
+from tests.tiny_training import Events, options, train, write_data
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.make("bert", tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "data.json")
+
+
+def test_an_assumed_share_moves_the_threshold_as_copies_of_the_questions_would(base: Path, data: Path) -> None:
+    """Assuming a share is the same as having that share: here by repeating the unanswerable questions."""
+    checkpoint = load_checkpoint(str(base))
+    examples = load_examples(data).examples
+    answerable = [example for example in examples if example.answers]
+    unanswerable = [example for example in examples if example.is_impossible]
+    assert len(answerable) == 2 * len(unanswerable)
+    repeated = answerable + [replace(example, id=f"{example.id} {n}") for n in range(6) for example in unanswerable]
+
+    def figures(chosen: list[Example], share: float | None = None) -> dict[str, float]:
+        part = HeldOut(chosen, [], device="cpu", precision="fp32", assume_unanswerable=share)
+        return part.read(checkpoint, 0, Events())
+
+    # Six copies against two answerable: three quarters of the questions are unanswerable.
+    assumed, copied = figures(examples, 0.75), figures(repeated)
+    assert assumed["threshold"] == pytest.approx(copied["threshold"])
+    assert assumed["f1"] == pytest.approx(copied["f1"])
+    assert assumed["f1"] != pytest.approx(figures(examples)["f1"])
+    # Who expects fewer unanswerable questions answers more readily.
+    assert figures(examples, 0.02)["threshold"] > figures(examples, 0.98)["threshold"]
+
+
+def test_probes_are_answered_before_training_and_at_every_evaluation(base: Path, data: Path, tmp_path: Path) -> None:
+    report = Events()
+    trained = train(options(base, data, max_steps=4, evaluations=2), tmp_path, report=report)
+    told = report.of("probes")
+    assert [facts["step"] for facts in told][:3] == [0, 2, 4]
+    held = {example.question: example for example in trained.data.held_out}
+    for facts in told:
+        assert len(facts["answers"]) == 3
+        for answer in facts["answers"]:
+            assert 0 <= answer["probability"] <= 1
+            assert answer["question"] in held
+    assert sum(not answer["gold"] for answer in told[0]["answers"]) == 1
+
+
+def test_ones_own_probes_are_answered_instead(base: Path, data: Path, tmp_path: Path) -> None:
+    probes = tmp_path / "probes.jsonl"
+    probes.write_text(json.dumps({"question": "Who went to Rouen?", "context": "Rollo went to Rouen."}) + "\n", "utf-8")
+    report = Events()
+    train(options(base, data, max_steps=2, probes=str(probes)), tmp_path / "work", report=report)
+    for facts in report.of("probes"):
+        (answer,) = facts["answers"]
+        assert answer["question"] == "Who went to Rouen?"
+        assert answer["text"] in "Rollo went to Rouen."
+
+
+def test_too_many_probes_are_refused(base: Path, data: Path, tmp_path: Path) -> None:
+    probes = tmp_path / "probes.jsonl"
+    row = {"context": "Rollo went to Rouen."}
+    lines = [json.dumps({"question": f"Who went there {number}?", **row}) for number in range(9)]
+    probes.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(BadUsage, match="9 questions to watch; at most 8"):
+        train(options(base, data, probes=str(probes)), tmp_path / "work")
+
+
+def test_the_probes_picked_are_two_with_an_answer_and_one_without(data: Path) -> None:
+    loaded = load_training_data([str(data)], held_out=0.25, negatives=0, seed=1)
+    picked = pick_probes(loaded)
+    assert [example.is_impossible for example in picked] == [False, False, True]
+    assert all(example in loaded.held_out for example in picked)
+    assert pick_probes(loaded) == picked
