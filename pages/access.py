@@ -106,6 +106,24 @@ def may(request: gr.Request | None, access: Access) -> bool:
     return _same(_cookie(asked.headers), access.session)
 
 
+def hub_token(request: gr.Request | None, access: Access) -> str:
+    """The Hub token of the very person who asks, "" where they have none here.
+
+    On this machine alone that is the machine's own login; on a Space, the visitor's sign-in, never the Space's own
+    token; and elsewhere nobody's, since whoever has the link need not be whoever is logged in.
+    """
+    asked = None if request is None else request.request
+    if asked is None or not may(request, access):
+        return ""
+    if access.on_space:
+        return str((asked.scope.get("session", {}).get("oauth_info") or {}).get("access_token", ""))
+    if access.mode == "on":
+        from huggingface_hub import get_token
+
+        return get_token() or ""
+    return ""
+
+
 def why_not(access: Access) -> str:
     """Say who may, and what somebody who may not can do about it."""
     if access.mode == "off":

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pages.curves import RUN_KINDS, Series, joint_f1_curve, joint_loss_curve, scientific
+from pages.data_sets import data_label
 from pages.progress import SHAPES, WORDS, moment, spent, title_of
 from pages.readers import label_of
-from pages.training import data_label
 from pages.watching import Course
 from reader.jobs import Job
 from reader.recipes import ARTICLE, RECIPES, TrainOptions

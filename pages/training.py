@@ -1,39 +1,27 @@
-"""What goes before a training run, without a page: the presets, the form as a job's config, the data and its check."""
+"""What goes before a training run, without a page: the presets, the form as a job's config and back, the start."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import re
-import shutil
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import gradio as gr
-
-from pages.access import Access, NotAllowed, may, why_not
-from pages.readers import EMBEDDED, LONGEST_NAME, Choice
+from pages.data_sets import STARTER, UPLOAD, UPLOADS, check_data
+from pages.readers import EMBEDDED
 from reader.errors import BadData, BadUsage, HubUnreachable
-from reader.examples import load_examples
-from reader.hub import is_hub_id, require_hub
+from reader.hub import require_hub
 from reader.job_options import checked_config
 from reader.jobs import Job, create_job, list_jobs
 from reader.processes import usable_devices
-from reader.recipes import RecipeName
+from reader.recipes import MOST_PROBES, RecipeName
 from reader.settings import home
-from reader.sources import READERS
 
-STARTER = "starter"
 HELD_OUT = ""  # stands in the picker of what is evaluated on for the held-out questions
-UPLOAD = "upload"  # stands in the data picker for "a file that is still to come"
-UPLOADS = "uploads"  # the folder under READER_HOME
-ENDINGS = list(READERS)
-ROWS_SHOWN = 8
+NO_BASELINE, THE_BASE = "", "base"  # stand in the picker of the baseline
+BASELINE = "deepset/bert-base-uncased-squad2"
 DOUBLE_CLICK = 3.0  # seconds within which the same training, asked for again, is the same
 
 Unit = Literal["steps", "epochs"]
@@ -41,21 +29,34 @@ Unit = Literal["steps", "epochs"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What stands in the form, by the field's name; None means: as the recipe says."""
+    """What stands in the form, by the field's name; None or "" means: as the recipe says."""
 
     base: str | None = EMBEDDED
-    data: str | None = STARTER
+    data: Sequence[str] = (STARTER,)
     amount: float | None = 3
     unit: Unit = "epochs"
     recipe: RecipeName = "corrected"
     skip_bad: bool = False
+    cap: str | None = ""
+    unanswerable: float | None = None
+    negatives: float | None = None
+    held_out: float | None = None
+    eval_data: str | None = HELD_OUT
+    baseline: str | None = THE_BASE
     learning_rate: float | None = None
     batch_size: float | None = None
-    seed: float | None = None
-    held_out: float | None = None
-    negatives: float | None = None
+    gradient_accumulation: float | None = None
+    warmup: float | None = None
+    weight_decay: float | None = None
+    max_seq_length: float | None = None
+    doc_stride: float | None = None
+    precision: str | None = ""
     evaluations: float | None = None
-    eval_data: str | None = HELD_OUT
+    patience: float | None = None
+    processes: float | None = None
+    seed: float | None = None
+    probe: str | None = ""
+    probe_text: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ class Preset:
     form: Form
 
 
-QUICK, OWN, ARTICLE = "quick", "own", "article"
+QUICK, OWN, ARTICLE, BEST = "quick", "own", "article", "best"
 PRESETS: dict[str, Preset] = {
     QUICK: Preset(
         "Quick try",
-        "The embedded reader learns for 20 steps from the starter set. It shows the whole way in a minute or two; "
+        "The embedded reader learns for 20 steps from the starter set. It shows the whole way in two minutes or so; "
         "the reader will hardly be a better one.",
         Form(amount=20, unit="steps", evaluations=2),
     ),
@@ -79,27 +80,76 @@ PRESETS: dict[str, Preset] = {
         "My own CSV",
         "The embedded reader learns your texts from your own questions. A few hundred are a good start, and some "
         "of them should have no answer.",
-        Form(data=UPLOAD, held_out=0.1, evaluations=3),
+        Form(data=(UPLOAD,), held_out=0.1, evaluations=3),
     ),
     ARTICLE: Preset(
         "The article's run",
         "BERT base learns SQuAD v2 in 3 epochs, just as the source article did it: with its recipe and its faults.",
-        Form(base="bert-base-uncased", data="rajpurkar/squad_v2:train", recipe="article"),
+        Form(
+            base="bert-base-uncased",
+            data=("rajpurkar/squad_v2:train",),
+            recipe="article",
+            eval_data="rajpurkar/squad_v2:validation",
+            baseline=BASELINE,
+        ),
+    ),
+    # Settings of Liu et al. (2019), RoBERTa, table 10.
+    BEST: Preset(
+        "Best quality",
+        "RoBERTa large learns SQuAD v2 as its authors had it do: they report an F1 of 89.4. It wants a GPU with 24 GB.",
+        Form(
+            base="FacebookAI/roberta-large",
+            data=("rajpurkar/squad_v2:train",),
+            amount=2,
+            learning_rate=1.5e-5,
+            batch_size=48,
+            gradient_accumulation=4,
+            warmup=0.06,
+            weight_decay=0.01,
+            eval_data="rajpurkar/squad_v2:validation",
+            baseline=BASELINE,
+        ),
     ),
 }
 
-_WHOLE = {"batch_size": "The batch size", "seed": "The seed", "evaluations": "The number of evaluations"}
-_SMALLEST = {"batch_size": 1, "seed": 0, "evaluations": 1}
-_SHARES = {"held_out": ("The held-out share", 0.5), "negatives": ("The share of made negatives", 3.0)}
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A number of the form: what it is called, and between what it lies."""
+
+    title: str
+    least: float
+    most: float = math.inf
+    whole: bool = False
 
 
-def needs_of_the_article() -> str:
-    """What the article's run misses on this machine, or that it misses nothing. Takes up to 3 s, on demand only."""
+NUMBERS: dict[str, Limits] = {
+    "learning_rate": Limits("The learning rate", 1e-9, 0.1),
+    "unanswerable": Limits("The unanswerable share", 0, 0.99),
+    "negatives": Limits("The share of made negatives", 0, 3),
+    "held_out": Limits("The held-out share", 0, 0.5),
+    "batch_size": Limits("The batch size", 1, whole=True),
+    "gradient_accumulation": Limits("The number of parts of a batch", 1, whole=True),
+    "warmup": Limits("The warm-up", 0, 1),
+    "weight_decay": Limits("The weight decay", 0, 1),
+    "max_seq_length": Limits("The window", 16, whole=True),
+    "doc_stride": Limits("The overlap of windows", 0, whole=True),
+    "evaluations": Limits("The number of evaluations", 1, whole=True),
+    "patience": Limits("The evaluations to wait", 0, whole=True),
+    "processes": Limits("The number of processes", 1, whole=True),
+    "seed": Limits("The seed", 0, whole=True),
+}
+PRECISIONS = ("", "fp32", "bf16", "fp16")
+_TEXTS = ("base", "cap", "eval_data", "baseline", "precision", "probe", "probe_text")
+
+
+def needs_of(form: Form) -> str:
+    """What a run of the Hub's readers misses on this machine, or that it misses nothing. Takes up to 3 s."""
     misses = []
     if usable_devices() == ("cpu",):
         misses.append("It wants a GPU, and this machine has none: on its CPU it would take days.")
     try:
-        require_hub(PRESETS[ARTICLE].form.base or "")
+        require_hub(form.base or "")
     except HubUnreachable as error:
         misses.append(f"It needs the Hub, unless this machine's cache has its base and its data. {error}")
     return " ".join(misses) or "A GPU is here and the Hub answers: it can start."
@@ -107,54 +157,65 @@ def needs_of_the_article() -> str:
 
 def form_of(values: Mapping[str, Any]) -> Form:
     """Read the form's fields as they came over HTTP. Raises `BadUsage` for what no field can hold."""
-    for name in ("base", "data", "eval_data"):
+    for name in _TEXTS:
         if not isinstance(values[name], str | None):
-            raise BadUsage(f"The {name} must be a name.")
+            raise BadUsage(f"{name} must be a text.")
+    if not isinstance(values["data"], list | tuple) or not all(isinstance(each, str) for each in values["data"]):
+        raise BadUsage("The data must be a list of names.")
     if values["recipe"] not in ("corrected", "article") or values["unit"] not in ("steps", "epochs"):
         raise BadUsage("The recipe is corrected or article, and the length is in steps or epochs.")
-    for name in ("amount", "learning_rate", *_WHOLE, *_SHARES):
-        value = values[name]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise BadUsage(f"{name} must be a number.")
-    return Form(**values)
+    if (values["precision"] or "") not in PRECISIONS:
+        raise BadUsage("The precision is fp32, bf16 or fp16, or none for the quickest.")
+    titles = {"amount": "How long it trains", **{name: limits.title for name, limits in NUMBERS.items()}}
+    numbers = {name: _number(values[name], title) for name, title in titles.items()}
+    return Form(**{**values, **numbers, "data": tuple(values["data"])})
 
 
-def config_of(form: Form, base: str, data: str, eval_data: str | None = None) -> dict[str, Any]:
-    """Return the job's config; ``base`` and the data are what `find_reader` and `find_data` made of the names.
+def config_of(
+    form: Form, base: str, data: Sequence[str], eval_data: str | None = None, baseline: str | None = None
+) -> dict[str, Any]:
+    """Return the job's config; the names of readers and data are what `find_reader` and `find_data` made of them.
 
     Raises `BadUsage` with a sentence for a number that cannot be meant.
     """
-    config: dict[str, Any] = {"kind": "train", "base": base, "data": [data], "recipe": form.recipe}
-    amount = form.amount
-    if amount is None or not (amount > 0 and math.isfinite(amount)):
-        raise BadUsage(f"How long shall it train? Give a number of {form.unit} over 0.")
-    if form.unit == "epochs":
-        config["epochs"] = amount
-    elif amount == int(amount):
-        config["max_steps"] = int(amount)
+    config: dict[str, Any] = {"kind": "train", "base": base, "data": list(data), "recipe": form.recipe}
+    config |= _length(form)
+    for name, limits in NUMBERS.items():
+        value = getattr(form, name)
+        if value is not None:
+            config[name] = _within(value, limits)
+    if form.cap and form.cap.strip():
+        config["cap"] = _caps(form.cap, len(data))
+    config |= _probes(form)
+    chosen = {"eval_data": eval_data, "baseline": baseline, "precision": form.precision, "skip_bad": form.skip_bad}
+    return config | {name: value for name, value in chosen.items() if value}
+
+
+def form_of_config(config: Mapping[str, Any]) -> Form:
+    """The form that `config_of` makes this config of, as far as the form has fields for it.
+
+    Raises `BadUsage` for what is no training's config, or sets what the form has no field for.
+    """
+    checked = checked_config("train", config)
+    rest = set(checked) - set(Form.__dataclass_fields__) - {"kind", "epochs", "max_steps"}
+    if rest:
+        names = ", ".join(sorted(rest))
+        raise BadUsage(f"These settings are the command line's alone, the form has no field for them: {names}.")
+    values: dict[str, Any] = {name: checked[name] for name in NUMBERS if name in checked}
+    values |= {name: checked[name] for name in ("recipe", "precision", "skip_bad") if name in checked}
+    if "max_steps" in checked:
+        values |= {"amount": checked["max_steps"], "unit": "steps"}
     else:
-        raise BadUsage(f"{amount:g} is no whole number of steps.")
-    if form.learning_rate is not None:
-        if not 0 < form.learning_rate < 1:
-            raise BadUsage(f"The learning rate is {form.learning_rate:g}; expected a small number over 0, like 2e-5.")
-        config["learning_rate"] = form.learning_rate
-    for name, title in _WHOLE.items():
-        value = getattr(form, name)
-        if value is not None:
-            if value != int(value) or value < _SMALLEST[name]:
-                raise BadUsage(f"{title} is {value:g}; expected a whole number from {_SMALLEST[name]}.")
-            config[name] = int(value)
-    for name, (title, most) in _SHARES.items():
-        value = getattr(form, name)
-        if value is not None:
-            if not 0 <= value <= most:
-                raise BadUsage(f"{title} is {value:g}; expected a number from 0 to {most:g}.")
-            config[name] = value
-    if eval_data:
-        config["eval_data"] = eval_data
-    if form.skip_bad:
-        config["skip_bad"] = True
-    return config
+        values["amount"] = checked.get("epochs", 3)
+    values["base"] = _known(checked["base"])
+    values["data"] = tuple(_known(source) for source in checked["data"])
+    values["eval_data"] = _known(checked.get("eval_data", HELD_OUT))
+    baseline = checked.get("baseline", NO_BASELINE)
+    values["baseline"] = THE_BASE if baseline == checked["base"] else _known(baseline)
+    values["cap"] = ", ".join(str(most) if most else "all" for most in checked.get("cap", []))
+    values["probe"] = "\n".join(checked.get("probe", []))
+    values["probe_text"] = checked.get("probe_text", "")
+    return Form(**values)
 
 
 def start_once(config: Mapping[str, Any]) -> Job:
@@ -163,117 +224,87 @@ def start_once(config: Mapping[str, Any]) -> Job:
     To be called by one thread at a time. Raises `BadUsage`, `JobError`, and `BadData` for what would fail anyway.
     """
     checked = checked_config("train", config)
-    if not checked.get("skip_bad"):
-        for source in checked["data"]:
-            check = check_data(source)
-            if not check.good:
-                mend = ("Mend them, or tick “Train without these rows”.",) if check.can_skip else ()
-                raise BadData(" ".join((check.says, *check.rows, *mend)))
+    require_good_data(checked)
     for job in list_jobs()[:1]:
-        if job.config == checked and time.time() - job.created < DOUBLE_CLICK:
+        # Whichever way the clock was moved in between.
+        if job.config == checked and abs(time.time() - job.created) < DOUBLE_CLICK:
             return job
     return create_job("train", checked)
 
 
-# The data
+def require_good_data(config: Mapping[str, Any]) -> None:
+    """Refuse data with rows that cannot be used, unless these are to be left out. Raises `BadData`."""
+    if config.get("skip_bad"):
+        return
+    for source in config["data"]:
+        check = check_data(source)
+        if not check.good:
+            mend = ("Mend them, or tick “Train without these rows”.",) if check.can_skip else ()
+            raise BadData(" ".join((check.says, *check.rows, *mend)))
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a look at the data found: a sentence, the rows that cannot be used, and whether the others can."""
-
-    says: str
-    rows: tuple[str, ...] = ()
-    good: bool = True
-    can_skip: bool = False
-
-
-def list_data() -> list[Choice]:
-    """The data sets to pick from: the starter set, what was uploaded here (the newest first), and a new upload."""
-    folder = home() / UPLOADS
-    files = sorted(folder.glob("[!.]*"), key=lambda file: -file.stat().st_mtime) if folder.is_dir() else []
-    kept = [Choice(data_label(str(file)), f"{UPLOADS}/{file.name}") for file in files if file.suffix in ENDINGS]
-    return [Choice("the starter set", STARTER), *kept, Choice("a file of yours…", UPLOAD)]
+def _length(form: Form) -> dict[str, Any]:
+    amount = form.amount
+    if amount is None or not (amount > 0 and math.isfinite(amount)):
+        raise BadUsage(f"How long shall it train? Give a number of {form.unit} over 0.")
+    if form.unit == "epochs":
+        return {"epochs": amount}
+    if amount != int(amount):
+        raise BadUsage(f"{amount:g} is no whole number of steps.")
+    return {"max_steps": int(amount)}
 
 
-def data_label(name: str) -> str:
-    """What a data set is called on the page: an uploaded file by the name that it came with."""
-    if name == STARTER:
-        return "the starter set"
-    path = Path(name)
-    if path.parent.name == UPLOADS:
-        return re.sub(r"-[0-9a-f]{8}$", "", path.stem) + path.suffix
-    return path.name if path.is_absolute() else name
-
-
-def find_data(name: str | None, request: gr.Request | None, access: Access) -> str:
-    """Turn the data set that somebody picked or typed into one for a job's config.
-
-    Other files of this machine than those uploaded here are for those at the machine itself. Raises `BadData`.
-    """
-    name = (name or "").strip()
-    if not name or name == UPLOAD:
-        raise BadData("There is no data yet: upload a file, or pick the starter set.")
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise BadData("That is not the name of a data set.")
-    if name == STARTER:
-        return name
-    uploads = home() / UPLOADS
-    file = (home() / name).resolve()
-    if file.parent == uploads and file.is_file():
-        return str(file)
-    if not may(request, access):
-        raise NotAllowed(why_not(access))
-    if access.mode != "on" and (os.path.exists(name) or not is_hub_id(name)):
-        raise BadData(f"There is no data set “{name}” here: upload it, or name one of the Hub.")
-    return name
-
-
-def check_data(source: str) -> Check:
-    """Count the questions of a data set that `find_data` allowed, or say what is wrong with it and where."""
-    label = data_label(source)
-    path = Path(source).expanduser()
-    if source != STARTER and not path.exists() and is_hub_id(source):
-        return Check("A data set of the Hub: it is fetched and checked when training starts.")
-    try:
-        found = load_examples(str(path) if path.exists() else source)
-    except BadData as error:
-        if not error.rows:
-            return Check(str(error).replace(source, label), good=False)
-        count = len(error.rows)
-        what = "1 row cannot be used" if count == 1 else f"{count:,} rows cannot be used"
-        rows = [str(row) for row in error.rows[:ROWS_SHOWN]]
-        more = [f"and {count - ROWS_SHOWN:,} more"] if count > ROWS_SHOWN else []
-        return Check(f"{label}: {what}.", (*rows, *more), good=False, can_skip="skip them" in str(error))
-    unanswerable = sum(example.is_impossible for example in found.examples)
-    count = len(found.examples)
-    questions = "1 question" if count == 1 else f"{count:,} questions"
-    return Check(f"{questions} · {100 * unanswerable / count:.0f} % not answerable")
-
-
-def keep_upload(path: Path) -> str:
-    """Copy an uploaded file to READER_HOME/uploads, whole or not at all; return the name for `find_data`.
-
-    The name holds a hash of the content: nothing that an earlier job was trained on is ever overwritten, and the
-    same file is kept once. Raises `BadData` for a file of which nothing can be used.
-    """
-    suffix = path.suffix.lower()
-    check = check_data(str(path))
-    if not check.good and not check.can_skip:
-        raise BadData(" ".join((check.says, *check.rows)))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-    stem = re.sub(r"[^\w.]+", "-", path.stem)[:60].strip("-.") or "data"
-    kept = home() / UPLOADS / f"{stem}-{digest}{suffix}"
-    if not kept.exists():
-        beside = kept.with_name(f".{uuid.uuid4().hex}")
+def _number(value: Any, title: str) -> float | None:
+    """A number as a field gives it, typed or not; None where it is empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and len(value) < 40:
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, beside)
-            os.replace(beside, kept)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise BadData(
-                f"{path.name} cannot be kept here: {error.strerror}. Free some space and try again."
-            ) from None
-    return f"{UPLOADS}/{kept.name}"
+            return float(value.strip().replace(",", ".").replace("−", "-"))
+        except ValueError:
+            raise BadUsage(f"{title} is “{value}”; expected a number, or nothing.") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadUsage(f"{title} must be a number.")
+    return value
+
+
+def _within(value: float, limits: Limits) -> float:
+    if limits.whole and (not math.isfinite(value) or value != int(value)):
+        raise BadUsage(f"{limits.title} is {value:g}; expected a whole number from {limits.least}.")
+    if not limits.least <= value <= limits.most:
+        span = f"from {limits.least:g} to {limits.most:g}" if math.isfinite(limits.most) else f"from {limits.least:g}"
+        raise BadUsage(
+            f"{limits.title} is {value:g}; expected {'a whole number' if limits.whole else 'a number'} {span}."
+        )
+    return int(value) if limits.whole else value
+
+
+def _caps(text: str, sets: int) -> list[int]:
+    words = text.replace(",", " ").split()
+    caps = [0 if word == "all" else int(word) for word in words if word == "all" or word.isdecimal()]
+    if len(caps) != len(words) or len(caps) not in (1, sets):
+        raise BadUsage(
+            f"Questions of each, at most: “{text.strip()[:80]}”; expected one number, or one for each of the {sets} "
+            "data sets, such as “2000, all”."
+        )
+    return caps
+
+
+def _probes(form: Form) -> dict[str, Any]:
+    questions = [line.strip() for line in (form.probe or "").splitlines() if line.strip()]
+    text = (form.probe_text or "").strip()
+    if bool(questions) != bool(text):
+        missing = "the text that they are about" if questions else "at least one question about the text"
+        raise BadUsage(f"To watch your own questions, give {missing} too; or leave both fields empty.")
+    if len(questions) > MOST_PROBES:
+        raise BadUsage(f"There are {len(questions)} questions to watch; at most {MOST_PROBES} are.")
+    return {"probe": questions, "probe_text": text} if questions else {}
+
+
+def _known(name: str) -> str:
+    """What lies under READER_HOME by its name there, as the pickers have it."""
+    path = Path(name)
+    if path.is_absolute() and path.is_relative_to(home()):
+        return path.relative_to(home()).as_posix()
+    # Uploaded on another machine, and here as well.
+    return f"{UPLOADS}/{path.name}" if path.is_absolute() and (home() / UPLOADS / path.name).is_file() else name

@@ -12,18 +12,24 @@ from reader.jobs import Job, list_jobs, read_progress
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a run has told so far. ``steps`` and ``losses`` belong together, one of each per step told."""
+    """What a run has told so far. ``steps``, ``losses`` and learning ``rates`` belong together, one of each per step.
+
+    Evaluations and probes of step 0 are of the base, before any training.
+    """
 
     total_steps: int = 0
     steps: tuple[int, ...] = ()
     losses: tuple[float | None, ...] = ()
+    rates: tuple[float | None, ...] = ()
     evaluations: tuple[Mapping[str, Any], ...] = ()
+    probes: tuple[Mapping[str, Any], ...] = ()
     start: Mapping[str, Any] = field(default_factory=dict)
     last_step: Mapping[str, Any] = field(default_factory=dict)
     latest: str = ""  # the kind of the last event
     message: str = ""
     shrunk: tuple[tuple[int, int], ...] = ()  # where memory ran out: the step, and the windows read at once since
     done: tuple[int, int] | None = None  # of the questions that are read at the end
+    end: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -33,12 +39,13 @@ class Course:
     @property
     def best(self) -> Mapping[str, Any] | None:
         """The evaluation with the highest F1, whose weights the reader gets."""
-        told = [each for each in self.evaluations if _number(each.get("f1")) is not None]
+        told = [each for each in self.evaluations if each["step"] and _number(each.get("f1")) is not None]
         return max(told, key=lambda each: each["f1"], default=None)
 
     def after(self, events: Iterable[Mapping[str, Any]]) -> Course:
         """Go on with what was told next. A resumed run goes back to its checkpoint: what it repeats is told anew."""
-        steps, losses, evaluations = list(self.steps), list(self.losses), list(self.evaluations)
+        steps, losses, rates = list(self.steps), list(self.losses), list(self.rates)
+        evaluations, probes = list(self.evaluations), list(self.probes)
         now = self
         for event in events:
             kind = event["event"]
@@ -49,11 +56,17 @@ class Course:
                 while steps and steps[-1] >= step:
                     steps.pop()
                     losses.pop()
+                    rates.pop()
                 steps.append(step)
                 losses.append(_number(event.get("loss")))
+                rates.append(_number(event.get("learning_rate")))
                 now = replace(now, last_step=event)
             elif kind == "evaluation" and isinstance(step, int):
                 evaluations = [each for each in evaluations if each["step"] < step] + [event]
+            elif kind == "probes" and isinstance(step, int) and isinstance(event.get("answers"), list):
+                probes = [each for each in probes if each["step"] < step] + [event]
+            elif kind == "end":
+                now = replace(now, end=event)
             elif kind == "progress":
                 now = replace(now, done=(int(event.get("done") or 0), int(event.get("total") or 0)))
             elif kind == "memory":
@@ -63,7 +76,14 @@ class Course:
             elif kind == "message":
                 now = replace(now, message=str(event.get("text", "")))
             now = replace(now, latest=kind)
-        return replace(now, steps=tuple(steps), losses=tuple(losses), evaluations=tuple(evaluations))
+        return replace(
+            now,
+            steps=tuple(steps),
+            losses=tuple(losses),
+            rates=tuple(rates),
+            evaluations=tuple(evaluations),
+            probes=tuple(probes),
+        )
 
 
 class Watcher:
@@ -95,6 +115,7 @@ class View:
     courses: Mapping[str, Course]
     chosen: Job | None
     before: int  # jobs of any kind that run or wait before the chosen one
+    compared: tuple[str, ...] = ()  # ids of the jobs that are ticked for a comparison
 
     @property
     def course(self) -> Course:
@@ -107,8 +128,11 @@ class View:
         return any(job.active or job.state == "queued" for job in self.jobs)
 
 
-def look(watcher: Watcher, job_id: str | None) -> View:
-    """Look at all jobs, and closer at one: the named one, else one that runs or waits, else the newest."""
+def look(watcher: Watcher, job_id: str | None, compared: str | None = "") -> View:
+    """Look at all jobs, and closer at one: the named one, else one that runs or waits, else the newest.
+
+    ``compared``: ids of jobs, separated by commas; those that are not there are passed over.
+    """
     everything = list_jobs()
     jobs = tuple(job for job in everything if job.kind in ("train", ""))
     moving = [job for job in jobs if job.active or job.state == "queued"]
@@ -117,7 +141,9 @@ def look(watcher: Watcher, job_id: str | None) -> View:
     before = 0
     if chosen is not None and chosen.state == "queued":
         before = sum(job.active or (job.state == "queued" and job.turn < chosen.turn) for job in everything)
-    return View(jobs, watcher.courses(jobs), chosen, before)
+    there = {job.id for job in jobs}
+    ticked = tuple(dict.fromkeys(name for name in (compared or "").split(",") if name in there))
+    return View(jobs, watcher.courses(jobs), chosen, before, ticked)
 
 
 def needs_a_start(view: View) -> bool:

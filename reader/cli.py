@@ -232,7 +232,13 @@ def _add_train(verbs: Verbs[argparse.ArgumentParser]) -> None:
     train.add_argument(
         "--patience", type=int, default=0, help="evaluations without a better F1 that end it early (0: never)"
     )
-    train.add_argument("--probes", help="a file of questions to answer at each evaluation (default: 3 held-out ones)")
+    train.add_argument(
+        "--probe",
+        action="append",
+        default=[],
+        help="a question to answer at each evaluation (default: 3 held-out ones)",
+    )
+    train.add_argument("--probe-text", help="the text that the probes are about")
     train.add_argument("--negatives", type=float, default=0.0, help="unanswerable questions to make per answerable one")
     train.add_argument("--average-last", type=int, default=0, help="also try the mean of so many last checkpoints")
     train.add_argument(

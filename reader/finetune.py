@@ -22,8 +22,8 @@ from transformers import TrainingArguments
 from reader import ranks
 from reader.checkpoints import Checkpoint, load_checkpoint, quiet
 from reader.errors import BadUsage, OutOfMemory, is_out_of_memory
-from reader.examples import Example, load_question_set
-from reader.features import TrainFeature, prepare_article_features, prepare_train_features
+from reader.examples import Example
+from reader.features import TrainFeature, check_texts, prepare_article_features, prepare_train_features
 from reader.files import read_json, write_json
 from reader.held_out import HeldOut, choose_weights
 from reader.predictor import Precision, default_device, default_precision
@@ -36,9 +36,8 @@ __all__ = ["Prepared", "Stopped", "TrainOptions", "Trained", "finetune", "make_t
 
 _RUN = "training.json"  # what a work folder's checkpoints are of
 # Between a stop and its resume these may change: the batches stay the same.
-_MAY_CHANGE = ("precision", "gradient_accumulation", "processes", "probes")
+_MAY_CHANGE = ("precision", "gradient_accumulation", "processes", "probe", "probe_text")
 CHECKPOINTS_KEPT = 2  # the best one and the last one
-MOST_PROBES = 8  # each is answered, told and shown at every evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +213,10 @@ def prepare(options: TrainOptions, *, report: Report) -> Prepared:
 
 
 def _probes(options: TrainOptions, data: TrainingData) -> list[Example]:
-    if options.probes is None:
+    if options.probe_text is None:
         return pick_probes(data)
-    probes = load_question_set(options.probes).examples
-    if len(probes) > MOST_PROBES:
-        raise BadUsage(f"{options.probes} holds {len(probes):,} questions to watch; at most {MOST_PROBES} are.")
+    probes = [Example(f"probe {number}", question, options.probe_text) for number, question in enumerate(options.probe)]
+    check_texts(probes)
     return probes
 
 

@@ -19,6 +19,7 @@ class Takes(Enum):
     """What an option takes."""
 
     TEXT = "a text"
+    TEXTS = "one or several texts"
     PLACE = "a file, a folder or a name"
     PLACES = "one or several files or names"
     WHOLE = "a whole number"
@@ -51,7 +52,8 @@ TRAIN: dict[str, Takes] = {
     "held_out_by": Takes.TEXT,
     "evaluations": Takes.WHOLE,
     "patience": Takes.WHOLE,
-    "probes": Takes.PLACE,
+    "probe": Takes.TEXTS,
+    "probe_text": Takes.TEXT,
     "baseline": Takes.PLACE,
     "processes": Takes.WHOLE,
     "skip_bad": Takes.FLAG,
@@ -75,6 +77,7 @@ EVALUATE: dict[str, Takes] = {
 OPTIONS: dict[str, dict[str, Takes]] = {"train": TRAIN, "evaluate": EVALUATE}
 _REQUIRED = {"train": ("base", "data"), "evaluate": ("reader", "data")}
 _LONGEST_TEXT = 4096  # characters: the longest path that Linux takes
+_LONGEST_PROBE_TEXT = 20_000  # characters; Linux takes 128 KiB for one word of a command
 # Where the result goes when the same command is run outside the job's folder.
 _OUT_BY_HAND = {"train": "my-reader", "evaluate": "my-run"}
 
@@ -129,12 +132,24 @@ def options_from_config(config: Mapping[str, Any]) -> list[str]:
 
 
 def command_line(config: Mapping[str, Any]) -> str:
-    """Return the command that does the same work without a job, quoted for a POSIX shell."""
+    """Return the command that does the same work without a job, quoted for a POSIX shell, an option a line.
+
+    Several processes are started by `accelerate launch`, which takes several machines as well.
+    """
     kind = str(config.get("kind", ""))
-    options = options_from_config(config)
+    processes = int(config.get("processes") or 1)
+    options = options_from_config({name: value for name, value in config.items() if name != "processes"})
     if "--out" not in options:
         options += ["--out", _OUT_BY_HAND[kind]]
-    return shlex.join(["python", "-m", "reader", kind, *options])
+    lines = ["python -m reader " + kind]
+    if processes > 1:
+        lines = [f"accelerate launch --multi_gpu --num_processes {processes}", f"-m reader {kind}"]
+    for word in options:
+        if word.startswith("--"):
+            lines.append(shlex.quote(word))
+        else:
+            lines[-1] += f" {shlex.quote(word)}"
+    return " \\\n  ".join(lines)
 
 
 def _checked_value(name: str, takes: Takes, value: Any) -> Any:
@@ -151,14 +166,16 @@ def _checked_value(name: str, takes: Takes, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, numbers) or not math.isfinite(value):
             raise wrong
         return value
-    if takes is Takes.PLACES and isinstance(value, list | tuple):
+    if takes in (Takes.PLACES, Takes.TEXTS) and isinstance(value, list | tuple):
         if not value or not all(isinstance(each, str | Path) for each in value):
             raise wrong
-        return [_place(name, str(each)) for each in value]
+        read = _place if takes is Takes.PLACES else _text
+        return [read(name, str(each)) for each in value]
     if not isinstance(value, str | Path):
         raise wrong
-    if takes is Takes.TEXT:
-        return _text(name, str(value))
+    if takes in (Takes.TEXT, Takes.TEXTS):
+        text = _text(name, str(value))
+        return [text] if takes is Takes.TEXTS else text
     place = _place(name, str(value))
     return [place] if takes is Takes.PLACES else place
 
@@ -174,8 +191,9 @@ def _text(name: str, text: str) -> str:
         raise BadUsage(f"'{name}' is empty. Leave it out, or give it a value.")
     if text.startswith("-"):
         raise BadUsage(f"'{name}' starts with a dash ('{text:.80}'), which reads as an option. Put ./ before a path.")
-    if len(text) > _LONGEST_TEXT:
-        raise BadUsage(f"'{name}' has {len(text):,} characters; at most {_LONGEST_TEXT:,} are taken.")
+    longest = _LONGEST_PROBE_TEXT if name == "probe_text" else _LONGEST_TEXT
+    if len(text) > longest:
+        raise BadUsage(f"'{name}' has {len(text):,} characters; at most {longest:,} are taken.")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise BadUsage(f"'{name}' holds a character that no file name or command can hold.")
     return text

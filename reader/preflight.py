@@ -6,6 +6,7 @@ that is really written, held-out questions that are really read. The rest is mul
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -23,15 +24,14 @@ from transformers import TrainingArguments
 
 from reader.checkpoints import quiet
 from reader.errors import OutOfMemory, is_out_of_memory
-from reader.evaluation import peak_memory
 from reader.examples import Example, ExampleSet
 from reader.features import Windowing
 from reader.finetune import CHECKPOINTS_KEPT, Prepared, make_trainer, prepare, step_arguments
 from reader.learning import quickest_attention
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions, parts_of, unlike_the_article
-from reader.trainer import LENGTH_STEP, Report
-from reader.usage import memory_available
+from reader.trainer import LENGTH_STEP, Report, Stopped
+from reader.usage import forget_peak, memory_available, peak_memory
 
 STEP_SECONDS = 30.0  # spent on measured steps; a shape that was not reached is told from the others
 NAMED = 5  # of each kind of trouble, so many are named
@@ -73,7 +73,8 @@ class Preflight:
     """What a run will be. Times in seconds, memory and disk in bytes; None where nothing was measured.
 
     ``at_once``: windows that fit into the memory at a time, ``parts``: in how many parts each batch is read for that.
-    ``memory`` is this process's peak on a CPU, the reserved memory on a GPU.
+    ``memory`` is this process's peak on a CPU, the reserved memory on a GPU; where several processes share a CPU, it
+    and ``memory_available`` are of each.
     """
 
     sets: tuple[dict[str, Any], ...]
@@ -111,7 +112,7 @@ def preflight(
 
     Raises what `finetune` raises for data, base and options, and `OutOfMemory` where not one window fits.
     """
-    available = memory_available()
+    available = memory_available() // options.processes
     report("message", text="Reading the data and cutting it into windows …")
     ready = prepare(_of_one_process(options), report=report)
     started = time.time() - psutil.Process().create_time()
@@ -120,15 +121,17 @@ def preflight(
     misfits = find_misfits(ready)
     report("message", text=f"Measuring some of the {ready.steps:,} steps …")
     measured = _measure(ready, available, place)
-    steps_seconds = measured.steps / options.processes
-    final = 2 if ready.data.held_out else 0  # as the base is, and the best one again
+    devices = options.processes if ready.device == "cuda" else 1  # those on a CPU share its cores
+    steps_seconds = measured.steps / devices
+    evaluations = _evaluations(ready)
+    final = 3 if options.average_last > 1 else 2  # as the base is, the best one again, and the average
     questions_at_end = len(eval_data.examples) if eval_data else len(ready.data.held_out)
-    per_evaluation = measured.per_question * len(ready.data.held_out)
+    per_evaluation = measured.per_question * len(ready.data.held_out) / devices
     seconds = (
         started
         + steps_seconds
-        + (ready.evaluations + final) * per_evaluation
-        + ready.evaluations * measured.checkpoint_seconds
+        + (evaluations + final) * per_evaluation
+        + evaluations * measured.checkpoint_seconds
         + (2 if baseline else 1) * questions_at_end * measured.per_question
     )
     train = ready.data.train
@@ -145,7 +148,7 @@ def preflight(
         contexts=lengths_of(ready.base.windowing, list(dict.fromkeys(example.context for example in train))),
         leak=find_leak(train, eval_data.examples) if eval_data else None,
         steps=ready.steps,
-        evaluations=ready.evaluations if ready.data.held_out else 0,
+        evaluations=evaluations if ready.data.held_out else 0,
         device=ready.device,
         precision=ready.precision,
         seconds_per_step=steps_seconds / ready.steps,
@@ -157,7 +160,7 @@ def preflight(
         at_once=measured.at_once,
         parts=parts_of(options.settings.batch_size, options.processes, measured.at_once),
         # While one more is written the older ones are still there; and the finished reader, in fp16.
-        disk=(CHECKPOINTS_KEPT + 1) * measured.checkpoint_bytes + 2 * _parameters(ready),
+        disk=(_checkpoints_kept(options) + 1) * measured.checkpoint_bytes + 2 * _parameters(ready),
         disk_free=shutil.disk_usage(_existing(place)).free,
         unlike_the_article=tuple(unlike_the_article(options)),
     )
@@ -169,10 +172,11 @@ def preflight(
 def find_misfits(ready: Prepared) -> list[Misfit]:
     """The answerable questions that no window's labels answer."""
     cls = ready.base.tokenizer.cls_token_id
+    by_cls = ready.options.recipe != "article" and cls is not None
     labelled = {
         feature.example
         for feature in ready.features
-        if feature.end_position and int(feature.input_ids[feature.start_position]) != cls
+        if (feature.input_ids[feature.start_position] != cls if by_cls else feature.end_position)
     }
     return [
         Misfit(example.id, example.question, example.answers[0].text)
@@ -201,7 +205,7 @@ def lengths_of(windowing: Windowing, texts: Sequence[str], ranges: int = 12) -> 
         )["input_ids"]
         found += [len(each) for each in ids]
     longest = max(found)
-    width = -(-longest // ranges)
+    width = max(1, -(-longest // ranges))
     counts = np.bincount((np.array(found) - 1).clip(0) // width, minlength=ranges)
     return Lengths(round(float(np.median(found))), longest, width, tuple(int(count) for count in counts))
 
@@ -241,10 +245,12 @@ class _Enough(Exception):
 
 def _measure(ready: Prepared, available: int, place: Path) -> _Measured:
     """Take a few real steps, with as many windows at a time as fit into the memory."""
+    loaded = _held(ready.device)
     options = _that_fit(ready, available)
     while True:
         try:
-            return _measure_steps(replace(ready, options=options), place)
+            measured = _measure_steps(replace(ready, options=options), place)
+            return replace(measured, memory=max(loaded, measured.memory))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -282,6 +288,7 @@ def _with_at_once(options: TrainOptions, at_once: int) -> TrainOptions:
 
 def _peak_of(ready: Prepared, features: Sequence[Any]) -> int:
     """The most memory that is held while these windows are learned from, in bytes."""
+    _forget_held(ready.device)
     model = ready.base.model.to(ready.device).train()
     inputs = {name: tensor.to(ready.device) for name, tensor in ready.collate(features).items() if name != "taught"}
     bf16 = ready.precision == "bf16"
@@ -293,7 +300,17 @@ def _peak_of(ready: Prepared, features: Sequence[Any]) -> int:
 
 
 def _held(device: str) -> int:
+    """The most memory that was held since `_forget_held`, in bytes."""
     return torch.cuda.max_memory_reserved() if device == "cuda" else peak_memory() or 0
+
+
+def _forget_held(device: str) -> None:
+    """Let the peak begin anew: what was held before, to load or in a try that failed, would hide what is measured."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        forget_peak()
 
 
 def _measure_steps(ready: Prepared, place: Path) -> _Measured:
@@ -322,9 +339,13 @@ def _measure_steps(ready: Prepared, place: Path) -> _Measured:
             logging_steps=1,
         )
         trainer = make_trainer(ready, arguments, order, report, lambda step: {})
+        _forget_held(ready.device)
         begun = time.monotonic()
-        with suppress(_Enough):
-            trainer.run(None)
+        try:
+            with suppress(_Enough):
+                trainer.run(None)
+        except Stopped:  # by Ctrl-C or SIGTERM, which a run would be saved for
+            raise KeyboardInterrupt from None
         memory = _held(ready.device)
         saving = time.monotonic()
         written = trainer.save_as_checkpoint()
@@ -375,6 +396,15 @@ def _seconds_per_question(ready: Prepared) -> float:
     begun = time.monotonic()
     list(reader.predict(some))
     return (time.monotonic() - begun) / len(some)
+
+
+def _evaluations(ready: Prepared) -> int:
+    """How often a run stops to evaluate and to save: every so many whole steps, and at its end."""
+    return math.ceil(ready.steps / math.ceil(ready.steps / ready.evaluations))
+
+
+def _checkpoints_kept(options: TrainOptions) -> int:
+    return options.average_last + 2 if options.average_last > 1 else CHECKPOINTS_KEPT
 
 
 def _of_one_process(options: TrainOptions) -> TrainOptions:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -92,6 +93,18 @@ def kill_session(process: ProcessIdentity) -> None:
         with suppress(ProcessLookupError, PermissionError):
             if (os.getsid(pid) == process.pid or pid == process.pid) and pid != os.getpid():
                 os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def without_orphans(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that a child that leads a session of its own has ended behind this, with all that it started."""
+    process = own_identity(child.pid)
+    try:
+        yield
+    finally:
+        if child.poll() is None:
+            kill_session(process)
+        child.wait()
 
 
 def usable_devices() -> tuple[str, ...]:

@@ -76,6 +76,7 @@ ARTICLE_FAULTS = (
 
 _MORE_THAN_0 = ("epochs", "max_steps", "learning_rate", "batch_size", "max_seq_length", "evaluations", "processes")
 _FROM_0 = ("weight_decay", "seed", "doc_stride", "average_last", "patience")
+MOST_PROBES = 8  # each is answered, told and shown at every evaluation
 _LARGEST_SEED = 2**32 - 1  # numpy's, which the Trainer seeds too
 
 
@@ -104,7 +105,8 @@ class TrainOptions:
     held_out_by: SplitBy = "article"
     evaluations: int | None = None
     patience: int = 0  # evaluations in a row without a better F1 that end the run; 0: it never ends early
-    probes: str | None = None  # a file of questions that are answered at each evaluation
+    probe: tuple[str, ...] = ()  # questions that are answered at each evaluation, from ``probe_text``
+    probe_text: str | None = None
     negatives: float = 0.0
     layer_decay: float = 1.0
     dropout: float | None = None
@@ -131,6 +133,10 @@ class TrainOptions:
         self._require("unanswerable", "a share from 0, under 1", lambda value: 0 <= value < 1)
         if self.recipe == "article" and self.patience:
             raise BadUsage("The article's recipe holds nothing out, so --patience has nothing to go by.")
+        if bool(self.probe) != bool(self.probe_text):
+            raise BadUsage("Questions to watch need the text they are about: give --probe and --probe-text together.")
+        if len(self.probe) > MOST_PROBES:
+            raise BadUsage(f"There are {len(self.probe):,} questions to watch; at most {MOST_PROBES} are.")
         if any(most < 0 for most in self.cap) or len(self.cap) not in (0, 1, len(self.data)):
             raise BadUsage(
                 f"--cap is given {len(self.cap)} times for {len(self.data)} data sets; expected it once, or once for "

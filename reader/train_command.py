@@ -19,7 +19,7 @@ from reader.jobs import append_progress
 from reader.launch import STOPPED, end_with_launcher, train_with_processes
 from reader.printing import bar, flat, print_figures, print_json, print_preflight
 from reader.recipes import TrainOptions
-from reader.results import summarize
+from reader.results import Run, summarize
 from reader.settings import home
 
 if TYPE_CHECKING:
@@ -63,7 +63,14 @@ def train(options: argparse.Namespace) -> int:
             shutil.rmtree(work, ignore_errors=True)  # nothing came of it, so nothing is to be resumed
     if ranks.rank() != 0:
         return 0
-    report("end", reader=str(out), evaluation=figures.get("run"), baseline=figures.get("baseline_run"))
+    report(
+        "end",
+        reader=str(out),
+        evaluation=figures.get("run"),
+        baseline=figures.get("baseline_run"),
+        figures=_short(figures) if "metrics" in figures else None,
+        against=figures.get("against"),
+    )
     # The best of them is the reader now.
     shutil.rmtree(work if options.job is None else work / "checkpoints")
     if options.json:
@@ -174,7 +181,7 @@ def _finish(
             figures = summarize(run)
             figures["run"] = str((options.job or out) / "evaluation")
             if options.baseline:
-                figures |= _read_baseline(options, data, place / "baseline", report)
+                figures |= _read_baseline(options, data, run, place / "baseline", report)
                 if "baseline" in figures:
                     figures["baseline_run"] = str((options.job or out) / "baseline")
         card = model_card(out.name, asked, trained, options.command_line, figures or None)
@@ -182,19 +189,37 @@ def _finish(
     return figures
 
 
-def _read_baseline(options: argparse.Namespace, data: ExampleSet, place: Path, report: Report) -> dict[str, Any]:
+def _read_baseline(
+    options: argparse.Namespace, data: ExampleSet, run: Run, place: Path, report: Report
+) -> dict[str, Any]:
     """Evaluate the reader to compare with; one that cannot be had is no reason to lose the trained one."""
+    from reader.comparison import compare
     from reader.evaluation import evaluate
     from reader.predictor import ExtractiveReader
 
     report("message", text=f"Evaluating {options.baseline} on the same questions")
     try:
         reader = ExtractiveReader.from_pretrained(options.baseline)
-        run = evaluate(reader, data, place, progress=bar("Reading the baseline", options.job))
+        baseline = evaluate(reader, data, place, progress=bar("Reading the baseline", options.job))
     except (BadReader, BadUsage, HubUnreachable) as error:
         report("message", text=f"There is no baseline to compare with. {error}")
         return {}
-    return {"baseline": summarize(run)}
+    # From the baseline to the new reader, so that a positive difference speaks for the new one.
+    against = [asdict(each) for each in compare(baseline, run).differences]
+    return {"baseline": summarize(baseline), "against": against}
+
+
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    """What a page shows of an evaluation, both protocols; percentages, but ROUGE in [0, 1]."""
+    metrics, forced, rouge = figures["metrics"], figures["forced"] or {}, figures["rouge"]["raw"]
+    return {
+        "data": figures["data"]["source"],
+        "questions": figures["data"]["examples"],
+        **{name: metrics.get(name) for name in ("exact", "f1", "HasAns_f1", "NoAns_f1")},
+        "forced_HasAns_f1": forced.get("HasAns_f1"),
+        "rouge1_all": rouge["all"]["rouge1"]["f"],
+        "rouge1_answerable": rouge["answerable"]["rouge1"]["f"],
+    }
 
 
 def _folders(options: argparse.Namespace) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psutil
 
 _EVERY = 5.0  # seconds between two looks; asking a GPU takes some 20 ms
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_HELD = ("anon ", "total_rss ")  # what the container's processes hold, in the memory.stat beside either limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,41 @@ def memory_total() -> int:
 
 
 def memory_available() -> int:
-    """Bytes of memory that can be had without swapping, within what a container allows."""
-    return min([psutil.virtual_memory().available, *_numbers(_LIMITS)])
+    """Bytes of memory that can be had without swapping, within what is left in a container."""
+    left = [limit - _held_in_container() for limit in _numbers(_LIMITS)]
+    return max(0, min([psutil.virtual_memory().available, *left]))
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held, in bytes; None where the system does not tell.
+
+    On Linux since `forget_peak`, and not by ``ru_maxrss``: that begins with what the process held that started this
+    one.
+    """
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text("utf-8").splitlines()
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    if os.name != "posix":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def forget_peak() -> None:
+    """Let the peak begin anew at what is held now, where the system can do that."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def _held_in_container() -> int:
+    """Bytes that the processes in this container hold, files that were only read aside; 0 where it is not told."""
+    for limit in _LIMITS:
+        with suppress(OSError):
+            lines = limit.with_name("memory.stat").read_text("ascii").splitlines()
+            return sum(int(line.split()[1]) for line in lines if line.startswith(_HELD))
+    return 0
 
 
 def _numbers(files: tuple[Path, ...]) -> list[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,23 +64,25 @@ def test_probes_are_answered_before_training_and_at_every_evaluation(base: Path,
 
 
 def test_ones_own_probes_are_answered_instead(base: Path, data: Path, tmp_path: Path) -> None:
-    probes = tmp_path / "probes.jsonl"
-    probes.write_text(json.dumps({"question": "Who went to Rouen?", "context": "Rollo went to Rouen."}) + "\n", "utf-8")
     report = Events()
-    train(options(base, data, max_steps=2, probes=str(probes)), tmp_path / "work", report=report)
+    own = {"probe": ("Who went to Rouen?", "Who left?"), "probe_text": "Rollo went to Rouen."}
+    train(options(base, data, max_steps=2, **own), tmp_path / "work", report=report)
     for facts in report.of("probes"):
-        (answer,) = facts["answers"]
-        assert answer["question"] == "Who went to Rouen?"
-        assert answer["text"] in "Rollo went to Rouen."
+        assert [answer["question"] for answer in facts["answers"]] == ["Who went to Rouen?", "Who left?"]
+        assert all(answer["text"] in "Rollo went to Rouen." for answer in facts["answers"])
 
 
-def test_too_many_probes_are_refused(base: Path, data: Path, tmp_path: Path) -> None:
-    probes = tmp_path / "probes.jsonl"
-    row = {"context": "Rollo went to Rouen."}
-    lines = [json.dumps({"question": f"Who went there {number}?", **row}) for number in range(9)]
-    probes.write_text("\n".join(lines), "utf-8")
-    with pytest.raises(BadUsage, match="9 questions to watch; at most 8"):
-        train(options(base, data, probes=str(probes)), tmp_path / "work")
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"probe": ("Who?",)}, "the text they are about"),
+        ({"probe_text": "Rollo."}, "the text they are about"),
+        ({"probe": ("Who?",) * 9, "probe_text": "Rollo."}, "9 questions to watch; at most 8"),
+    ],
+)
+def test_probes_that_cannot_be_asked_are_refused(chosen: dict[str, Any], sentence: str, base: Path, data: Path) -> None:
+    with pytest.raises(BadUsage, match=sentence):
+        options(base, data, **chosen)
 
 
 def test_the_probes_picked_are_two_with_an_answer_and_one_without(data: Path) -> None:

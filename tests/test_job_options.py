@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,9 @@ def test_the_command_line_is_what_a_shell_reads_back() -> None:
     odd = "it's $HOME/é;.json"
     line = command_line({**TRAIN, "data": [odd], "max_steps": 3})
     expected = ["--base", "embedded", "--data", odd, "--max-steps", "3", "--out", "my-reader"]
-    assert shlex.split(line) == ["python", "-m", "reader", "train", *expected]
+    # Lines that go on with a backslash are for a real shell.
+    read = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    assert read.splitlines() == ["python", "-m", "reader", "train", *expected]
     assert "--job" not in line
 
 

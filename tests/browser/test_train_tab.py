@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -81,7 +83,15 @@ def test_a_csv_becomes_a_reader_to_ask(open_page: OpenPage, tiny_base: Path, que
     expect(page.locator("#data-check")).to_contain_text("24 questions · 25 % not answerable")
     take_base(page, tiny_base)
     set_steps(page, 20)
-    expect(page.locator("#command textarea")).to_have_value(re.compile(r"^python -m reader train --base \S*tiny-base"))
+    expect(page.locator("#command textarea")).to_have_value(
+        re.compile(r"^python -m reader train \\\n  --base \S*tiny-base")
+    )
+    page.get_by_role("button", name="Questions to watch").click()
+    page.get_by_label("Questions, one a line").fill("Which town did they come to?")
+    page.get_by_label("The text that they are about").fill("They passed Lyon and came to Rouen in May.")
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".check .line")).to_contain_text("20 steps", timeout=A_WHILE)
+    expect(page.locator(".check .line")).to_contain_text("fits")
 
     page.locator("#train-button").dblclick()
     expect(page.locator("#job h2")).to_contain_text("tiny-base on my-questions-1.csv, 20 steps")
@@ -95,6 +105,14 @@ def test_a_csv_becomes_a_reader_to_ask(open_page: OpenPage, tiny_base: Path, que
     expect(page.locator("#job .state")).to_contain_text("Finished", timeout=A_WHILE)
     expect(page.locator("#job-curves figcaption").first).to_contain_text("Loss")
     assert {job.id for job in list_jobs()} - before == started
+    watched = page.locator(".probes > ol > li")
+    expect(watched).to_have_count(1)
+    expect(watched.locator(".answers li").last).to_contain_text("Rouen")
+    expect(page.locator("table.evaluated")).to_contain_text("The base")
+    with page.expect_download(timeout=A_WHILE) as download:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert {Path(name).name for name in packed.namelist()} >= {"model.safetensors", "README.md", "config.json"}
 
     page.get_by_role("link", name="Ask it").click()
     expect(page.get_by_role("combobox", name=re.compile("Reader"))).to_have_value(re.compile(job_in_reader(started)))
@@ -185,7 +203,9 @@ def test_bad_rows_are_named_and_can_be_left_out(open_page: OpenPage, questions: 
     choose(page, "My own CSV")
     questions.with_name("notes.csv").write_text("just some words\n", "utf-8")
     choose(page, "Quick try")
+    expect(page.locator("#data-check")).to_contain_text("324 questions")
     choose(page, "My own CSV")
+    expect(page.locator("#data-check")).to_contain_text("An empty answer")
     page.locator("#upload input[type=file]").set_input_files(questions.with_name("notes.csv"))
     expect(page.locator("#data-check")).to_contain_text("no column question")
     expect(page.locator("#upload")).to_be_visible()
@@ -200,6 +220,47 @@ def test_a_number_that_cannot_be_meant_starts_nothing(open_page: OpenPage) -> No
     assert len(list_jobs()) == before
 
 
+def test_settings_are_saved_and_loaded(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(tab="train")
+    page.get_by_label("How long").fill("7")
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Batch size").fill("12")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save settings").click()
+    file = tmp_path / "training.json"
+    download.value.save_as(file)
+    assert json.loads(file.read_text("utf-8")).items() >= {"max_steps": 7, "batch_size": 12}.items()
+
+    other = open_page(tab="train")
+    with other.expect_file_chooser() as chooser:
+        other.get_by_role("button", name="Load settings").click()
+    chooser.value.set_files(file)
+    expect(other.get_by_label("How long")).to_have_value("7")
+    expect(other.locator("#command textarea")).to_have_value(re.compile("--batch-size 12"))
+    file.write_text("[]", "utf-8")
+    with other.expect_file_chooser() as chooser:
+        other.get_by_role("button", name="Load settings").click()
+    chooser.value.set_files(file)
+    expect(other.locator("#check-found")).to_contain_text("holds no settings")
+
+
+def test_two_jobs_are_compared_and_the_link_shows_it_again(open_page: OpenPage, tiny_base: Path) -> None:
+    page = open_page(tab="train")
+    take_base(page, tiny_base)
+    for steps in (2, 3):
+        set_steps(page, steps)
+        page.locator("#train-button").click()
+        expect(page.locator("#job h2")).to_contain_text(f"{steps} steps")
+    for number in (0, 1):
+        page.locator("#jobs [data-tick]").nth(number).check()
+    expect(page.locator("#comparison table")).to_contain_text("How long")
+    expect(page.locator("#comparison table")).to_contain_text("3 steps")
+    page.wait_for_url(re.compile("compare="))
+    page.reload()
+    expect(page.locator("#comparison table")).to_contain_text("3 steps", timeout=A_WHILE)
+    expect(page.locator("#jobs [data-tick]:checked")).to_have_count(2)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_scrolls_sideways_on_a_phone(open_page: OpenPage, theme: str) -> None:
     page = open_page(tab="train", width=390, height=844, __theme=theme)
@@ -210,7 +271,8 @@ def test_nothing_scrolls_sideways_on_a_phone(open_page: OpenPage, theme: str) ->
     expect(page.get_by_label("Seed")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     small = page.evaluate(
-        """() => [...document.querySelectorAll("#train :is(button, label:has([type=radio]), input:not([type=radio]))")]
+        """() => [...document.querySelectorAll("#train :is(button, label:has([type=radio]), .tick, input)")]
+            .filter(control => !control.matches("[type=radio], [data-tick], .unseen"))
             .filter(control => control.checkVisibility() && !control.closest(".icon-button-wrapper"))
             .filter(control => control.getBoundingClientRect().height < 40)
             .map(control => control.outerHTML.slice(0, 120))"""

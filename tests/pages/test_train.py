@@ -20,24 +20,22 @@ from starlette.testclient import TestClient
 import pages.training
 from pages.access import Access, NotAllowed
 from pages.curves import figures_curve, loss_curve, smoothed, spread, thinned, ticks
-from pages.progress import curves, duration, jobs_table, log_tail, status, time_left
+from pages.data_sets import UPLOADS, check_data, data_label, find_data, keep_upload, list_data
+from pages.progress import curves, duration, jobs_table, log_tail, probes, status, time_left
 from pages.readers import Shelf
 from pages.train import build
 from pages.training import (
     ARTICLE,
+    BASELINE,
+    BEST,
     OWN,
     PRESETS,
     QUICK,
-    UPLOADS,
     Form,
-    check_data,
     config_of,
-    data_label,
-    find_data,
     form_of,
-    keep_upload,
-    list_data,
-    needs_of_the_article,
+    form_of_config,
+    needs_of,
     start_once,
 )
 from pages.watching import Course, View, Watcher, look, needs_a_start
@@ -45,6 +43,7 @@ from reader.errors import BadData, BadUsage, HubUnreachable
 from reader.job_files import Job, State, append_progress, write_job
 from reader.job_options import checked_config, command_line
 from reader.processes import own_identity
+from reader.recipes import TrainOptions
 
 CSV = "question,context,answer\nWhere?,In Rouen.,Rouen\nWhen?,In Rouen.,\n"
 
@@ -63,18 +62,29 @@ def asked_by(client: str = "127.0.0.1", host: str = "127.0.0.1:7860") -> gr.Requ
 # The form
 
 
+def line_of(config: dict[str, Any]) -> str:
+    return re.sub(r"\s*\\\n\s*", " ", command_line(config))
+
+
 def test_each_preset_is_a_form_that_can_start() -> None:
-    quick = config_of(PRESETS[QUICK].form, "embedded", "starter")
-    assert command_line(quick).startswith("python -m reader train --base embedded --data starter --recipe corrected")
+    quick = config_of(PRESETS[QUICK].form, "embedded", ["starter"])
+    assert line_of(quick).startswith("python -m reader train --base embedded --data starter --recipe corrected")
     assert quick["max_steps"] == 20
     article = PRESETS[ARTICLE].form
-    line = command_line(config_of(article, article.base or "", article.data or ""))
+    line = line_of(config_of(article, article.base or "", article.data))
     assert "--base bert-base-uncased --data rajpurkar/squad_v2:train --recipe article --epochs 3" in line
-    assert config_of(PRESETS[OWN].form, "embedded", "mine.csv")["data"] == ["mine.csv"]
+    assert config_of(PRESETS[OWN].form, "embedded", ["mine.csv"])["data"] == ["mine.csv"]
+    best = config_of(PRESETS[BEST].form, "FacebookAI/roberta-large", PRESETS[BEST].form.data, baseline=BASELINE)
+    # As in table 10 of the RoBERTa paper.
+    wanted = {"learning_rate": 1.5e-5, "batch_size": 48, "epochs": 2, "warmup": 0.06, "weight_decay": 0.01}
+    assert wanted.items() <= best.items()
+    for preset in PRESETS.values():
+        config = config_of(preset.form, preset.form.base or "", ["starter"])
+        TrainOptions(**{name: value for name, value in config.items() if name != "kind"})
 
 
 def test_what_is_left_empty_is_left_to_the_recipe() -> None:
-    config = checked_config("train", config_of(Form(), "embedded", "starter"))
+    config = checked_config("train", config_of(Form(), "embedded", ["starter"]))
     assert config == {
         "kind": "train",
         "base": "embedded",
@@ -84,31 +94,82 @@ def test_what_is_left_empty_is_left_to_the_recipe() -> None:
     }
 
 
-def test_every_setting_reaches_the_command() -> None:
-    form = Form(
-        amount=40.0,
-        unit="steps",
-        skip_bad=True,
-        learning_rate=5e-5,
-        batch_size=8.0,
-        seed=0,
-        held_out=0.2,
-        negatives=0.5,
-        evaluations=4,
-    )
-    line = command_line(config_of(form, "b", "d", eval_data="starter"))
+EVERYTHING = Form(
+    data=("starter", "org/set:train"),
+    amount=40,
+    unit="steps",
+    skip_bad=True,
+    cap="2000, all",
+    unanswerable=0.3,
+    learning_rate=5e-5,
+    batch_size=8,
+    gradient_accumulation=2,
+    warmup=0.2,
+    weight_decay=0.05,
+    max_seq_length=256,
+    doc_stride=64,
+    precision="fp32",
+    seed=0,
+    held_out=0.2,
+    negatives=0.5,
+    evaluations=4,
+    patience=2,
+    processes=2,
+    eval_data="starter",
+    probe="Who?\nWhere?",
+    probe_text="Rollo went to Rouen.",
+)
+
+
+def test_every_setting_reaches_the_command_and_comes_back_to_the_form() -> None:
+    config = config_of(EVERYTHING, "embedded", EVERYTHING.data, eval_data="starter", baseline="embedded")
+    line = line_of(config)
+    assert line.startswith("accelerate launch --multi_gpu --num_processes 2 -m reader train ")
     for words in (
         "--max-steps 40",
         "--skip-bad",
+        "--cap 2000 --cap 0",
+        "--unanswerable 0.3",
         "--learning-rate 5e-05",
         "--batch-size 8",
+        "--gradient-accumulation 2",
+        "--warmup 0.2",
+        "--weight-decay 0.05",
+        "--max-seq-length 256",
+        "--doc-stride 64",
+        "--precision fp32",
         "--seed 0",
         "--held-out 0.2",
         "--negatives 0.5",
         "--evaluations 4",
+        "--patience 2",
         "--eval-data starter",
+        "--baseline embedded",
+        "--probe 'Who?' --probe 'Where?' --probe-text 'Rollo went to Rouen.'",
     ):
         assert words in line
+    assert form_of_config(json.loads(json.dumps(checked_config("train", config)))) == EVERYTHING
+
+
+def test_uploads_are_found_again_by_the_form(reader_home: Path, tmp_path: Path) -> None:
+    kept = keep_upload(write(tmp_path / "mine.csv", CSV))
+    config = checked_config("train", config_of(Form(), "embedded", [str(reader_home / kept)]))
+    assert form_of_config(config).data == (kept,)
+    assert form_of_config({**config, "data": [f"/elsewhere/{kept}"]}).data == (kept,)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"kind": "evaluate", "base": "b", "data": "d"}, "but the job is 'train'"),
+        ({"base": "b"}, "train needs 'data'"),
+        ({"base": "b", "data": "d", "colour": "red"}, "is no option of train"),
+        ({"base": "b", "data": "d", "teacher": "t"}, "the command line's alone"),
+    ],
+)
+def test_settings_that_the_form_cannot_show_are_refused(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadUsage, match=sentence):
+        form_of_config(config)
 
 
 @pytest.mark.parametrize(
@@ -118,24 +179,45 @@ def test_every_setting_reaches_the_command() -> None:
         (Form(amount=0), "over 0"),
         (Form(amount=float("inf")), "over 0"),
         (Form(amount=2.5, unit="steps"), "no whole number of steps"),
-        (Form(learning_rate=0), "learning rate is 0"),
-        (Form(learning_rate=2), "like 2e-5"),
+        (Form(learning_rate=0), "learning rate is 0; expected a number from 1e-09 to 0.1"),
+        (Form(learning_rate=2), "learning rate is 2"),
         (Form(batch_size=0), "batch size is 0"),
         (Form(batch_size=1.5), "batch size is 1.5"),
         (Form(seed=-1), "seed is -1"),
         (Form(held_out=0.9), "from 0 to 0.5"),
         (Form(negatives=-0.1), "from 0 to 3"),
         (Form(evaluations=0), "evaluations is 0"),
+        (Form(processes=0), "processes is 0"),
+        (Form(max_seq_length=float("inf")), "window is inf"),
+        (Form(unanswerable=1), "from 0 to 0.99"),
+        (Form(cap="many"), "“many”; expected one number"),
+        (Form(cap="5, 5"), "one for each of the 1 data sets"),
+        (Form(probe="Who?"), "the text that they are about too"),
+        (Form(probe_text="Rollo."), "at least one question"),
+        (Form(probe="Who?\n" * 9, probe_text="Rollo."), "at most 8"),
     ],
 )
 def test_a_number_that_cannot_be_meant_is_refused_in_a_sentence(form: Form, sentence: str) -> None:
     with pytest.raises(BadUsage, match=sentence):
-        config_of(form, "embedded", "starter")
+        config_of(form, "embedded", ["starter"])
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"base": 3}, {"data": ["a"]}, {"recipe": "best"}, {"unit": "hours"}, {"amount": "20"}, {"seed": True}],
+    [
+        {"base": 3},
+        {"data": "a"},
+        {"data": [3]},
+        {"recipe": "best"},
+        {"unit": "hours"},
+        {"amount": "twenty"},
+        {"batch_size": "many"},
+        {"batch_size": [8]},
+        {"warmup": "1" * 50},
+        {"seed": True},
+        {"precision": "int4"},
+        {"probe": ["Who?"]},
+    ],
 )
 def test_what_comes_over_http_may_be_anything(change: dict[str, Any]) -> None:
     values = {name: getattr(Form(), name) for name in Form.__dataclass_fields__}
@@ -144,16 +226,23 @@ def test_what_comes_over_http_may_be_anything(change: dict[str, Any]) -> None:
         form_of(values | change)
 
 
+def test_numbers_may_be_typed_as_people_do() -> None:
+    values = {name: getattr(Form(), name) for name in Form.__dataclass_fields__}
+    form = form_of(values | {"learning_rate": " 5e-5 ", "warmup": "0,2", "seed": "", "batch_size": "8"})
+    assert (form.learning_rate, form.warmup, form.seed, form.batch_size) == (5e-5, 0.2, None, 8)
+
+
 def test_the_article_s_run_says_what_it_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(wanted: str) -> None:
         raise HubUnreachable("The Hub cannot be reached.")
 
     monkeypatch.setattr(pages.training, "usable_devices", lambda: ("cpu",))
     monkeypatch.setattr(pages.training, "require_hub", unreachable)
-    assert "this machine has none" in needs_of_the_article() and "cannot be reached" in needs_of_the_article()
+    article = PRESETS[ARTICLE].form
+    assert "this machine has none" in needs_of(article) and "cannot be reached" in needs_of(article)
     monkeypatch.setattr(pages.training, "usable_devices", lambda: ("GPU-1",))
     monkeypatch.setattr(pages.training, "require_hub", lambda wanted: None)
-    assert "it can start" in needs_of_the_article()
+    assert "it can start" in needs_of(article)
 
 
 # The data
@@ -245,7 +334,7 @@ def test_other_files_of_the_machine_are_for_those_who_sit_at_it(tmp_path: Path, 
 
 def test_a_double_click_starts_one_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reader.jobs.start_next", lambda jobs, program: [])
-    config = config_of(PRESETS[QUICK].form, "embedded", "starter")
+    config = config_of(PRESETS[QUICK].form, "embedded", ["starter"])
     first = start_once(config)
     assert start_once(config).id == first.id
     assert start_once(config | {"max_steps": 30}).id != first.id
@@ -258,7 +347,7 @@ def test_data_with_bad_rows_start_nothing_unless_these_are_left_out(
 ) -> None:
     monkeypatch.setattr("reader.jobs.start_next", lambda jobs, program: [])
     file = write(tmp_path / "mine.csv", CSV + "Where?,In Rouen.,Caen\n")
-    config = config_of(PRESETS[QUICK].form, "embedded", str(file))
+    config = config_of(PRESETS[QUICK].form, "embedded", [str(file)])
     with pytest.raises(BadData, match=r"mine\.csv: 1 row cannot be used.*“Train without these rows”"):
         start_once(config)
     assert not (reader_home / "jobs").exists()
@@ -312,6 +401,74 @@ def test_full_memory_stays_in_the_history_of_a_run(reader_home: Path) -> None:
     assert "Memory ran out at step 2: it goes on with 12 windows at a time" in text_of(status(view_of(running, told)))
     damaged = Course().after([{"event": "memory", "at_once": "twelve"}])
     assert damaged.shrunk == ((0, 0),)
+
+
+def probes_of(number: int, *texts: str) -> dict[str, Any]:
+    questions = ("Who?", "Where?")
+    answers = [
+        {"question": question, "gold": ["Rollo"][at:], "text": text, "probability": 0.5}
+        for at, (question, text) in enumerate(zip(questions, texts, strict=False))
+    ]
+    return {"event": "probes", "step": number, "answers": answers}
+
+
+def test_watched_questions_tell_how_their_answers_changed(reader_home: Path) -> None:
+    told = [START, probes_of(0, "a <b>pirate", ""), *(probes_of(step, "Rollo", "") for step in (5, 10, 15))]
+    told += [probes_of(20, "Rollo", "in Rouen")]
+    running = job(reader_home, 1, "running")
+    html = probes(view_of(running, told))
+    assert "<b>pirate" not in html
+    text = text_of(html)
+    assert "Who? wanted: “Rollo” before a &lt;b&gt;pirate 50 % step 5 Rollo 50 % step 20 Rollo 50 %" in text
+    assert "Where? before not answerable 50 % step 20 in Rouen 50 %" in text
+    assert probes(view_of(running, [START])) == ""
+
+
+def test_a_long_story_of_answers_is_cut_in_the_middle(reader_home: Path) -> None:
+    told = [probes_of(step, f"answer {step}") for step in range(0, 100, 10)]
+    text = text_of(probes(view_of(job(reader_home, 1, "running"), told)))
+    assert "answer 0" in text and "answer 90" in text and "answer 10" not in text
+
+
+def test_the_base_s_own_figures_are_not_the_best_of_a_run() -> None:
+    course = Course().after([START, evaluation(0, 99.0), evaluation(10, 60.0)])
+    assert course.best is not None and course.best["step"] == 10
+    assert Course().after([START, evaluation(0, 99.0)]).best is None
+
+
+def test_what_a_running_training_takes_is_told(reader_home: Path) -> None:
+    told = {**step(7), "tokens_per_second": 2310.4, "memory": 2_600_000_000, "memory_total": 24e9, "busy": 0.934}
+    running = job(reader_home, 1, "running")
+    text = text_of(status(view_of(running, [START, {**told, "memory_total": 24_000_000_000}])))
+    assert "9.9 examples/s · 2,310 tokens/s" in text
+    assert "2.6 of 24 GB memory · 93 % busy" in text and "on disk" in text
+
+
+def test_a_finished_run_stands_beside_its_baseline(reader_home: Path) -> None:
+    figures = {"data": "starter", "questions": 324, "exact": 60.0, "f1": 64.5, "HasAns_f1": 70.0, "NoAns_f1": 58.0}
+    figures |= {"forced_HasAns_f1": 80.0, "rouge1_all": 0.4, "rouge1_answerable": 0.79}
+    against = [{"metric": "f1", "a": 61.0, "b": 64.5, "difference": 3.5, "low": 1.0, "high": 6.0}]
+    done = job(reader_home, 1, "succeeded", started=1e9, ended=1e9 + 72)
+    end = {"event": "end", "figures": figures, "against": against}
+    text = text_of(status(view_of(done, [START, step(20), end])))
+    assert "On the starter set, 324 questions" in text
+    assert "F1 64.5 61.0 +3.5 (+1.0 to +6.0)" in text
+    assert "ROUGE-1, all, never abstaining 0.400 – –" in text
+    few = {**end, "figures": {**figures, "questions": 24}}
+    assert "+3.5" in text_of(status(view_of(done, [few]))) and "(+1.0" not in text_of(status(view_of(done, [few])))
+    alone = text_of(status(view_of(done, [{**end, "against": None}])))
+    assert "F1 64.5" in alone and "Difference" not in alone
+
+
+def test_jobs_are_ticked_for_a_comparison(reader_home: Path) -> None:
+    one, other = job(reader_home, 1, "succeeded"), job(reader_home, 2, "failed")
+    view = look(Watcher(), None, f"{one.id},nonsense,{one.id}")
+    assert view.compared == (one.id,)
+    html = jobs_table(view)
+    assert html.count(" checked>") == 1 and f'data-tick="{other.id}"' in html
+    assert look(Watcher(), None, None).compared == ()
+    one_alone = View((one,), {one.id: Course()}, one, 0)
+    assert "data-tick" not in jobs_table(one_alone)
 
 
 def test_a_watcher_reads_only_what_is_new(reader_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,6 +671,9 @@ class Page:
     def numbers(self, handler: str) -> list[int]:
         return [number for name, number in self.handlers if name == handler]
 
+    def named(self, handler: str) -> list[Callable[..., Any]]:
+        return [function for (name, _), function in self.handlers.items() if name == handler]
+
     def call(self, number: int, *values: Any) -> str:
         body = {"fn_index": number, "data": list(values), "session_hash": "x"}
         return self.client.post("/gradio_api/run/predict", json=body).text
@@ -538,15 +698,21 @@ def test_who_may_not_train_gets_nothing_done_over_http(page: Page, reader_home: 
     acting = page.numbers("handle")
     assert len(acting) == 4, "stop, resume, resume at half the batch, delete"
     for number in acting:
-        assert "switched off" in page.call(number, stopped.id, {})
+        assert "switched off" in page.call(number, stopped.id, "", {})
+    (download,), (push,) = page.numbers("download"), page.numbers("take_to_hub")
+    assert "switched off" in page.call(download, stopped.id)
+    assert "switched off" in page.call(push, stopped.id, "my-reader", "hf_token", True)
     form = [getattr(PRESETS[QUICK].form, name) for name in Form.__dataclass_fields__]
-    (training,) = [handler for (name, _), handler in page.handlers.items() if name == "train"]
-    assert any("switched off" in str(value) for value in training(asked_by(), {}, *form).values())
+    (training,) = page.named("train")
+    assert any("switched off" in str(value) for value in training(asked_by(), "", {}, *form).values())
+    (checking,), (saving,), (loading,) = page.named("tell_check"), page.named("save"), page.named("load")
+    for said in (*checking(asked_by(), *form), saving(asked_by(), *form), loading("/etc/passwd", asked_by())):
+        assert any("switched off" in str(value) for value in said.values())
     assert {file: file.read_bytes() for file in stopped.folder.iterdir()} == before
     assert [each.name for each in (reader_home / "jobs").iterdir() if each.is_dir()] == [stopped.id]
 
-    (upload,) = [handler for (name, _), handler in page.handlers.items() if name == "take_upload"]
-    said = upload(str(write(tmp_path / "mine.csv", CSV)), asked_by())
+    (upload,) = page.named("take_upload")
+    said = upload(str(write(tmp_path / "mine.csv", CSV)), [], asked_by())
     assert any("switched off" in str(value) for value in said.values())
     assert not (reader_home / UPLOADS).exists()
 
@@ -555,5 +721,5 @@ def test_the_log_is_for_those_who_may(page: Page, reader_home: Path) -> None:
     watched = job(reader_home, 1, "running", process=own_identity(1), started=time.time())
     write(watched.folder / "process.log", "the secret of the log")
     (number,) = page.numbers("unfold")
-    said = page.call(number, watched.id, {})
+    said = page.call(number, watched.id, "", {})
     assert "Running" in said and "secret" not in said
