@@ -17,6 +17,7 @@ from reader.jobs import Job, disk_usage
 from reader.printing import gigabytes
 
 PROBE_CHANGES = 5  # of a watched question's answers, so many are shown at most: the first and the last ones
+NARROW = "\u202f"  # between a number and its unit, so that no line ends there
 FEW = 100  # questions; figures of fewer say little
 
 WORDS = {
@@ -306,7 +307,9 @@ def _taken(job: Job, course: Course) -> list[str]:
         taken.append(f"{memory / 1e9:.1f} of {total / 1e9:.0f} GB memory")
     if job.active and isinstance(busy, int | float):
         taken.append(f"{100 * busy:.0f} % busy")
-    return [*taken, f"{gigabytes(disk_usage(job))} on disk"]
+    on_disk = disk_usage(job)
+    # A megabyte of notes is not worth a word.
+    return [*taken, f"{gigabytes(on_disk).replace(' ', NARROW)} on disk"] if on_disk > 1e6 else taken
 
 
 # All jobs
@@ -340,14 +343,14 @@ def _row(job: Job, course: Course, chosen: bool, ticked: bool, many: bool) -> st
     how = " · ".join(filter(None, (_base_of(job), _length_of(job), str(job.config.get("recipe", "")))))
     name = moment(job.created) or job.id
     box = f'<input type="checkbox" data-tick="{job.id}" aria-label="Compare {name}"{" checked" * ticked}>'
-    tick = f'<td><label class="tick">{box}</label></td>'
+    tick = f'<td class="ticks"><label class="tick">{box}</label></td>'
     return (
         f"<tr{' class=chosen aria-current=true' if chosen else ''}>{tick if many else ''}"
-        f'<td><a href="?{link}" data-job="{job.id}">{name}</a></td>'
-        f'<td class="{job.state}">{_shape(job)}{state}</td>'
-        f"<td>{escape(_data_of(job))} <small>{escape(how)}</small></td>"
-        f'<td class="number">{spent(job) if job.started else "–"}</td>'
-        f'<td class="number">{_percent(best.get("f1")) if best else "–"}</td></tr>'
+        f'<td class="name"><a href="?{link}" data-job="{job.id}">{name}</a></td>'
+        f'<td class="state {job.state}">{_shape(job)}{state}</td>'
+        f'<td class="what">{escape(_data_of(job))} <small>{escape(how)}</small></td>'
+        f'<td class="number time">{spent(job) if job.started else "–"}</td>'
+        f'<td class="number f1">{_percent(best.get("f1")) if best else "–"}</td></tr>'
     )
 
 

@@ -127,9 +127,9 @@ def stop_job(job_id: str) -> Job:
             return write(replace(job, state="stopped", ended=time.time()))
         if job.state != "running" or job.process is None:
             return job
-        stopping = write(replace(job, state="stopping", stop_asked=time.monotonic()))
+        # Asked first: where the disk is full, it still ends, and the sentence says what could not be noted.
         ask_to_end(job.process)
-        return stopping
+        return write(replace(job, state="stopping", stop_asked=time.monotonic()))
 
 
 def resume_job(job_id: str, program: Sequence[str] = PROGRAM, *, at_half: bool = False) -> Job:

@@ -37,6 +37,7 @@ def test_the_space_runs_the_app_on_a_python_that_the_project_takes() -> None:
     assert re.fullmatch(r"3\.(1[1-9])", str(front["python_version"]))
     assert len(str(front["short_description"])) <= 60
     assert front["hf_oauth"] is True
+    assert front["hf_oauth_scopes"] == ["manage-repos"], "to make a repository for what was trained"
 
 
 def test_every_requirement_is_bounded_below() -> None:

@@ -439,9 +439,10 @@ def test_the_base_s_own_figures_are_not_the_best_of_a_run() -> None:
 def test_what_a_running_training_takes_is_told(reader_home: Path) -> None:
     told = {**step(7), "tokens_per_second": 2310.4, "memory": 2_600_000_000, "memory_total": 24e9, "busy": 0.934}
     running = job(reader_home, 1, "running")
+    (running.folder / "checkpoint").write_bytes(b"x" * 12_000_000)
     text = text_of(status(view_of(running, [START, {**told, "memory_total": 24_000_000_000}])))
     assert "9.9 examples/s · 2,310 tokens/s" in text
-    assert "2.6 of 24 GB memory · 93 % busy" in text and "on disk" in text
+    assert "2.6 of 24 GB memory · 93 % busy" in text and "12 MB on disk" in text
 
 
 def test_a_finished_run_stands_beside_its_baseline(reader_home: Path) -> None:
