@@ -55,7 +55,8 @@ UNSAID = {
     "assume_unanswerable": "as held out",
     "eval_data": "the held-out questions",
 }
-DATA = ("data", "extra_data", "eval_data", "probes")
+NO_SETTINGS = ("kind", "probe", "probe_text")  # what is watched changes nothing
+DATA = ("data", "extra_data", "eval_data")
 READERS = ("base", "teacher")
 # These choose the held-out questions, or how they count; in words for a sentence.
 MEASURE = {
@@ -108,9 +109,11 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     name = config.get("recipe", "corrected")
     recipe = next((each for each in RECIPES.values() if each.name == name), None)
-    given = {"eval_data": None, **{name: value for name, value in config.items() if name != "kind"}}
+    given = {"eval_data": None, **{name: value for name, value in config.items() if name not in NO_SETTINGS}}
     known: dict[str, Any] = {}
     for field in fields(TrainOptions):
+        if field.name in NO_SETTINGS:
+            continue
         value = given.pop(field.name, None)
         if value is None and field.default is not MISSING:
             value = field.default

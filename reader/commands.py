@@ -22,6 +22,7 @@ from reader.postprocess import Answer
 from reader.printing import bar, print_comparison, print_figures, print_json, skipped
 from reader.results import list_runs, open_run, read_null_odds, read_predictions, score_predictions, summarize
 from reader.settings import SETTINGS, home, read_setting
+from reader.usage import peak_memory
 
 if TYPE_CHECKING:
     from reader.predictor import ExtractiveReader
@@ -73,7 +74,7 @@ def predict(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a reader on a data set and keep the run."""
-    from reader.evaluation import evaluate, peak_memory
+    from reader.evaluation import evaluate
 
     out = options.out or (options.job / "evaluation" if options.job else _default_run(options))
     if options.job and not options.out and out.exists():

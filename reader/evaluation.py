@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +65,3 @@ def run_roots() -> list[Path]:
     jobs = home() / "jobs"
     folders = sorted(path for path in jobs.iterdir() if path.is_dir()) if jobs.is_dir() else []
     return [Path(__file__).parent / "starter", home() / "evaluations", *folders]
-
-
-def peak_memory() -> int | None:
-    """The most memory this process ever held, in bytes; None where the system does not tell."""
-    if os.name != "posix":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -37,7 +37,6 @@ __all__ = ["Prepared", "Stopped", "TrainOptions", "Trained", "finetune", "make_t
 _RUN = "training.json"  # what a work folder's checkpoints are of
 # Between a stop and its resume these may change: the batches stay the same.
 _MAY_CHANGE = ("precision", "gradient_accumulation", "processes", "probe", "probe_text")
-CHECKPOINTS_KEPT = 2  # the best one and the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,11 @@ class Prepared:
     evaluations: int
     device: str
     precision: Precision
+
+    @property
+    def every(self) -> int:
+        """After how many steps it evaluates and saves, time and again."""
+        return max(1, math.ceil(self.steps / self.evaluations))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -279,23 +283,26 @@ def prepare_features(base: Checkpoint, examples: Sequence[Example], recipe: Reci
 def _arguments(ready: Prepared, work: Path) -> TrainingArguments:
     options = ready.options
     held_out = bool(ready.data.held_out)
-    every = max(1, math.ceil(ready.steps / ready.evaluations))
     return TrainingArguments(
         **step_arguments(ready),
         output_dir=str(work / "checkpoints"),
         max_steps=ready.steps,
         warmup_steps=options.settings.warmup_steps(examples=len(ready.data.train), steps=ready.steps),
         eval_strategy="steps" if held_out else "no",
-        eval_steps=every,
+        eval_steps=ready.every,
         save_strategy="steps",
-        save_steps=every,
-        # The best one and the last ones; to average, also one that a stop may leave between them.
-        save_total_limit=options.average_last + 2 if options.average_last > 1 else CHECKPOINTS_KEPT,
+        save_steps=ready.every,
+        save_total_limit=checkpoints_kept(options),
         load_best_model_at_end=held_out,
         metric_for_best_model="f1",
         greater_is_better=True,
         logging_steps=1 if ready.device == "cpu" else 10,
     )
+
+
+def checkpoints_kept(options: TrainOptions) -> int:
+    """The best one and the last one; to average, the last ones, and one that a stop may leave between them."""
+    return options.average_last + 2 if options.average_last > 1 else 2
 
 
 def step_arguments(ready: Prepared) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from reader.checkpoints import quiet
 from reader.errors import OutOfMemory, is_out_of_memory
 from reader.examples import Example, ExampleSet
 from reader.features import Windowing
-from reader.finetune import CHECKPOINTS_KEPT, Prepared, make_trainer, prepare, step_arguments
+from reader.finetune import Prepared, checkpoints_kept, make_trainer, prepare, step_arguments
 from reader.learning import quickest_attention
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions, parts_of, unlike_the_article
@@ -123,7 +123,7 @@ def preflight(
     measured = _measure(ready, available, place)
     devices = options.processes if ready.device == "cuda" else 1  # those on a CPU share its cores
     steps_seconds = measured.steps / devices
-    evaluations = _evaluations(ready)
+    evaluations = math.ceil(ready.steps / ready.every)
     final = 3 if options.average_last > 1 else 2  # as the base is, the best one again, and the average
     questions_at_end = len(eval_data.examples) if eval_data else len(ready.data.held_out)
     per_evaluation = measured.per_question * len(ready.data.held_out) / devices
@@ -160,7 +160,7 @@ def preflight(
         at_once=measured.at_once,
         parts=parts_of(options.settings.batch_size, options.processes, measured.at_once),
         # While one more is written the older ones are still there; and the finished reader, in fp16.
-        disk=(_checkpoints_kept(options) + 1) * measured.checkpoint_bytes + 2 * _parameters(ready),
+        disk=(checkpoints_kept(options) + 1) * measured.checkpoint_bytes + 2 * _parameters(ready),
         disk_free=shutil.disk_usage(_existing(place)).free,
         unlike_the_article=tuple(unlike_the_article(options)),
     )
@@ -396,15 +396,6 @@ def _seconds_per_question(ready: Prepared) -> float:
     begun = time.monotonic()
     list(reader.predict(some))
     return (time.monotonic() - begun) / len(some)
-
-
-def _evaluations(ready: Prepared) -> int:
-    """How often a run stops to evaluate and to save: every so many whole steps, and at its end."""
-    return math.ceil(ready.steps / math.ceil(ready.steps / ready.evaluations))
-
-
-def _checkpoints_kept(options: TrainOptions) -> int:
-    return options.average_last + 2 if options.average_last > 1 else CHECKPOINTS_KEPT
 
 
 def _of_one_process(options: TrainOptions) -> TrainOptions:

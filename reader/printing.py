@@ -70,10 +70,10 @@ def print_preflight(found: Preflight) -> None:
     share = found.unanswerable / found.examples
     lines = [
         ("data", f"{found.examples:,} questions to learn from, {share:.0%} of them not answerable"),
-        ("held out", f"{found.held_out:,} questions"),
+        ("held out", f"{found.held_out:,} questions, read {found.evaluations} times in training"),
         ("windows", f"{found.features:,}"),
         ("steps", f"{found.steps:,}, {found.seconds_per_step:.2f} s each on {found.device} in {found.precision}"),
-        ("time", f"{said_time(found.seconds)} in all, {found.evaluations} evaluations included"),
+        ("time", f"{said_time(found.seconds)} in all"),
         ("memory", _memory_line(found)),
         ("disk", f"{gigabytes(found.disk)} of {gigabytes(found.disk_free)} free"),
     ]
@@ -87,7 +87,7 @@ def print_preflight(found: Preflight) -> None:
         named = f" ({', '.join(leak.named)} …)" if leak.named else ""
         lines.append(("leakage", f"{leak.contexts:,} contexts and {leak.questions:,} questions evaluated on{named}"))
     for what, mine, its in found.unlike_the_article:
-        lines.append((what, f"{mine} (the article: {its})"))
+        lines.append(("unlike it", f"{what}: {mine} (the article: {its})"))
     for name, text in lines:
         print(f"{name:14} {text}")
 

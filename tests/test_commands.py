@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -558,6 +559,10 @@ def waiting(config: dict[str, Any]) -> Job:
     """A job whose process is this one."""
     job = create_job("train", config, program=("/bin/true",))
     eventually(lambda: not read_job(job.id).active)
+    # Who watched the process starts what waits, and shall not find this job waiting.
+    for thread in threading.enumerate():
+        if thread.name == f"watch {job.id}":
+            thread.join()
     return job
 
 

@@ -264,7 +264,7 @@ def test_it_learns(base: Path, data: Path, tmp_path: Path) -> None:
 
 def test_a_batch_read_in_parts_is_the_same_batch(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The models' own loss lets padding compete, so that parts must be padded alike to be compared.
-    monkeypatch.setattr(reader.trainer, "_LENGTH_STEP", 64)
+    monkeypatch.setattr(reader.trainer, "LENGTH_STEP", 64)
     base = tiny_models.make("bert", tmp_path / "base")  # without dropout
     losses = []
     for parts in (1, 3):

@@ -176,12 +176,12 @@ def test_what_is_evaluated_on_and_learned_from_is_counted_and_named() -> None:
     learned = [Example("a", "Who ruled?", "Rollo ruled.\nTo the end."), Example("b", "Who left?", "Ada left.")]
     evaluated = [
         Example("1", "who  RULED? ", "Another text."),
-        Example("2", "Where?", "rollo ruled. to the  end."),
+        Example("2", "Who left?", "rollo ruled. to the  end."),
         Example("3", "When?", "Rollo ruled.\tTo the end."),
         Example("4", "Who left the house?", "Ada left. And came back."),
     ]
     # Two ways to write one context are one context.
-    assert find_leak(learned, evaluated) == Leak(1, 1, ("1", "2", "3"))
+    assert find_leak(learned, evaluated) == Leak(1, 2, ("1", "2", "3"))
     assert find_leak(learned, evaluated[3:]) == Leak(0, 0, ())
     many = [Example(str(number), "Who left?", "Nothing.") for number in range(NAMED + 1)]
     assert find_leak(learned, many) == Leak(0, NAMED + 1, ("0", "1", "2", "3", "4"))
@@ -249,22 +249,34 @@ def test_a_step_that_was_not_measured_is_told_from_those_that_were() -> None:
     assert estimate(sizes, {200: 4.0}).tolist() == [1.0, 2.0, 3.0, 4.0, 8.0]
 
 
-def count_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The windows of each batch that is read for a step."""
+def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shape of each batch that is read for a step: (windows, tokens)."""
     compute, read = ReaderTrainer.compute_loss, []
 
     def compute_loss(self: ReaderTrainer, model: Any, inputs: dict[str, Any], *args: Any, **named: Any) -> Any:
-        read.append(len(inputs["input_ids"]))
+        read.append(tuple(inputs["input_ids"].shape))
         return compute(self, model, inputs, *args, **named)
 
     monkeypatch.setattr(ReaderTrainer, "compute_loss", compute_loss)
     return read
 
 
+def test_large_small_and_middle_steps_are_measured_the_largest_first(
+    base: Path, uneven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = options(base, uneven, held_out=0.0, max_seq_length=300, max_steps=41, gradient_accumulation=2)
+    sizes = np.sort(batch_tokens(prepared(asked)))
+    assert len(set(sizes)) > 5
+    read = watch_batches(monkeypatch)
+    look(asked, tmp_path)
+    tokens = np.array([windows * length for windows, length in read]).reshape(-1, 2).sum(axis=1)
+    assert tokens.tolist() == sizes[[40, 20, 38, 20, 2, 38, 2, 40]].tolist()
+
+
 def test_measuring_ends_when_its_time_is_over(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = count_batches(monkeypatch)
+    read = watch_batches(monkeypatch)
     look(options(base, data, max_steps=100), tmp_path)
     assert len(read) == 8
     monkeypatch.setattr(reader.preflight, "STEP_SECONDS", 0.0)
@@ -338,11 +350,11 @@ def test_as_many_windows_at_a_time_are_proposed_as_fit(
     free: int, at_once: int, parts: int, base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(free, monkeypatch)
-    read = count_batches(monkeypatch)
+    read = watch_batches(monkeypatch)
     found = look(options(base, data), tmp_path)
     assert (found.at_once, found.parts, found.fits) == (at_once, parts, at_once == 6)
     assert found.memory_available == free
-    assert set(read) == {at_once}  # measured as it would be done
+    assert {windows for windows, _ in read} == {at_once}  # measured as it would be done
     assert options(base, data, gradient_accumulation=found.parts).at_once == at_once
 
 
@@ -439,10 +451,10 @@ def test_several_processes_are_told_from_one_and_none_is_started(
 
     monkeypatch.setattr(subprocess, "Popen", never)
     pretend(500_000_000, monkeypatch)
-    read = count_batches(monkeypatch)
+    read = watch_batches(monkeypatch)
     found = look(options(base, data, processes=2), tmp_path)
     assert (found.steps, found.at_once, found.parts, found.fits) == (8, 3, 1, True)
-    assert set(read) == {3}
+    assert {windows for windows, _ in read} == {3}
     # On a CPU they share its memory and its cores, so that they are no quicker.
     assert found.memory_available == 250_000_000
     monkeypatch.setattr(reader.preflight, "_measure", lambda *given: measured(at_once=3))
@@ -490,7 +502,7 @@ def test_the_command_says_what_it_found_a_line_each(base: Path, data: Path, tmp_
     printed, said = check(base, data, "--eval-data", str(data), "--out", str(tmp_path / "out"))
     lines = [(line[:14].strip(), line[15:]) for line in printed.splitlines()]
     assert lines[0] == ("data", "36 questions to learn from, 33% of them not answerable")
-    assert ("held out", "12 questions") in lines
+    assert ("held out", "12 questions, read 2 times in training") in lines
     assert ("window", "64 tokens (the article: 384 tokens)") in lines
     told = dict(lines)
     assert told["steps"].startswith("8, 0.") and told["steps"].endswith(" s each on cpu in fp32")

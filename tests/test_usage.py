@@ -36,6 +36,18 @@ def test_a_meter_looks_at_this_process_every_few_seconds(monkeypatch: pytest.Mon
     del ballast
 
 
+def test_a_process_is_as_busy_as_the_share_of_its_cores_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, percent = 1000.0, 150.0
+    monkeypatch.setattr(reader.usage, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(reader.usage, "usable_cores", lambda: 4)
+    monkeypatch.setattr(psutil.Process, "cpu_percent", lambda self: percent)
+    meter = Meter("cpu")
+    now += reader.usage._EVERY
+    assert meter.read().busy == 0.375
+    now, percent = now + reader.usage._EVERY, 401.0  # the clocks of work and of time are not quite the same
+    assert meter.read().busy == 1.0
+
+
 def limits(folder: Path, first: str | None, second: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the files that hold a container's limit say this; None: the file is not there."""
     files = tuple(folder / version / "limit" for version in ("v2", "v1"))

@@ -66,7 +66,7 @@ def test_only_settings_that_differ_are_rows() -> None:
 
 def test_every_setting_that_holds_is_known() -> None:
     settings = settings_of({"kind": "train", "base": "b", "data": ["d"], "warmup": None})
-    names = TrainOptions.__dataclass_fields__.keys() - {"epochs", "max_steps"}
+    names = TrainOptions.__dataclass_fields__.keys() - {"epochs", "max_steps", "probe", "probe_text"}
     assert settings.keys() == names | {"length", "eval_data"}
     assert (settings["warmup"], settings["batch_size"]) == (CORRECTED.warmup, CORRECTED.batch_size)
     assert settings["length"] == (3.0, "epoch")
