@@ -37,7 +37,7 @@ def build(access: Access) -> gr.Blocks:
             with gr.Tab("Train", id="train") as train_tab:
                 train.build(demo, train_tab, access, shelf)
             with gr.Tab("Judge", id="judge") as judge_tab:
-                judge.build(access, judge_tab, shelf)
+                judge.build(demo, access, judge_tab, shelf)
         follow_address(demo, (ask_tab, train_tab, judge_tab))
     return demo
 

@@ -10,42 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reader.metrics import Judged
+from reader.calibration import Curves, Histograms, PrecisionRecall, Reliability
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif'
 PERCENTS = (0, 25, 50, 75, 100)
-POINTS = 200  # of a curve; more than a screen shows
-
-Curves = dict[str, NDArray[np.float64]]
-
-
-def threshold_curves(judged: Judged, margins: NDArray[np.float64]) -> Curves:
-    """Return ``threshold`` and the percentages ``f1, HasAns_f1, NoAns_exact`` at each, shape (points,).
-
-    The thresholds are quantiles of the margins, so that every step moves about as many questions; a group without
-    questions has no curve.
-    """
-    finite = np.where(np.isfinite(margins), margins, np.nanmax(margins, where=np.isfinite(margins), initial=0.0) + 1)
-    order = np.argsort(finite, kind="stable")
-    thresholds = np.unique(np.quantile(finite, np.linspace(0, 1, POINTS)))
-    thresholds = np.concatenate(([thresholds[0] - 1e-6], thresholds))
-    answering = np.searchsorted(finite[order], thresholds, side="right")
-    has = judged.has_answer
-    said_right = np.concatenate(([0.0], np.cumsum(np.where(has, judged.f1, 0.0)[order])))[answering]
-    # Saying nothing is right where there is no answer; saying something there nearly always is not.
-    said_wrongly = np.concatenate(([0.0], np.cumsum(np.where(has, 0.0, 1 - judged.f1)[order])))[answering]
-    silent = np.count_nonzero(~has) - said_wrongly
-    curves: Curves = {"threshold": thresholds, "f1": 100 * (said_right + silent) / len(judged)}
-    if has.any():
-        curves["HasAns_f1"] = 100 * said_right / np.count_nonzero(has)
-    if not has.all():
-        curves["NoAns_exact"] = 100 * silent / np.count_nonzero(~has)
-    return curves
 
 
 def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
@@ -74,6 +46,78 @@ def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
     return figure
 
 
+def recall_chart(found: PrecisionRecall) -> go.Figure:
+    """Precision and recall of keeping silence, and the level of chance."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.add_scatter(
+        x=100 * found.recall,
+        y=100 * found.precision,
+        mode="lines",
+        line={"width": 3},
+        customdata=found.threshold,
+        hovertemplate="%{x:.1f} % of the unanswerable caught, %{y:.1f} % of silences right, "
+        "at %{customdata:+.2f}<extra></extra>",
+    )
+    figure.add_shape(
+        type="line", x0=0, x1=100, y0=100 * found.share, y1=100 * found.share, line={"width": 1, "dash": "dash"}
+    )
+    figure.add_annotation(x=2, y=100 * found.share, text="chance", showarrow=False, xanchor="left", yshift=9)
+    _quiet(figure, f"Silence is right with an average precision of {100 * found.average_precision:.1f} %")
+    figure.update_xaxes(
+        title={"text": "unanswerable questions met by silence, %", "font": {"size": 13}}, range=[0, 100]
+    )
+    figure.update_yaxes(title={"text": "silences that are right, %", "font": {"size": 13}}, range=[0, 104])
+    return figure
+
+
+def histogram_chart(found: Histograms) -> go.Figure:
+    """The margins of answerable and of unanswerable questions."""
+    import plotly.graph_objects as go
+
+    middles = (found.edges[:-1] + found.edges[1:]) / 2
+    figure = go.Figure()
+    for name, counts, dash in (
+        ("answerable", found.answerable, "solid"),
+        ("not answerable", found.unanswerable, "dot"),
+    ):
+        figure.add_scatter(
+            x=middles,
+            y=counts,
+            mode="lines",
+            line={"width": 3 if dash == "solid" else 2, "dash": dash, "shape": "hvh"},
+            name=name,
+            hovertemplate=f"%{{y:,}} {name} around %{{x:+.2f}}<extra></extra>",
+        )
+        top = int(counts.argmax())
+        figure.add_annotation(x=float(middles[top]), y=int(counts[top]), text=name, showarrow=False, yshift=12)
+    _quiet(figure, "Margins: the further apart the two, the better it tells them")
+    figure.update_xaxes(title={"text": "margin", "font": {"size": 13}})
+    figure.update_yaxes(title={"text": "questions", "font": {"size": 13}}, rangemode="tozero")
+    return figure
+
+
+def reliability_chart(found: Reliability) -> go.Figure:
+    """How often there was no answer, where the reader said so with which probability."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.add_scatter(
+        x=100 * found.said,
+        y=100 * found.true,
+        mode="lines+markers",
+        line={"width": 3},
+        customdata=found.counts,
+        hovertemplate="said %{x:.0f} %, true %{y:.0f} % of %{customdata:,} questions<extra></extra>",
+    )
+    figure.add_shape(type="line", x0=0, x1=100, y0=0, y1=100, line={"width": 1, "dash": "dash"})
+    _quiet(figure, f"Its probability of “no answer” is off by {100 * found.error:.1f} points on average")
+    figure.update_xaxes(title={"text": "probability of “no answer”, %", "font": {"size": 13}}, range=[0, 100])
+    figure.update_yaxes(title={"text": "really none, %", "font": {"size": 13}}, range=[0, 104])
+    return figure
+
+
 def _label_ends(figure: Any, curves: Curves, names: Mapping[str, str]) -> None:
     """Each curve's name at the end where it stands alone: NoAns falls from the left, the others rise to the right."""
     for key, name in names.items():
@@ -91,11 +135,12 @@ def _label_ends(figure: Any, curves: Curves, names: Mapping[str, str]) -> None:
 
 
 def _mark_thresholds(figure: Any, marks: Mapping[str, float]) -> None:
-    """Dashed lines with their names, on the outer sides of two that may lie close together."""
+    """Dashed lines with their names."""
     for place, (name, at) in enumerate(sorted(marks.items(), key=lambda mark: mark[1])):
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=100, line={"width": 1, "dash": "dash"})
         side = "left" if place else "right"
-        figure.add_annotation(x=at, y=4, text=f" {name} ", showarrow=False, xanchor=side, yanchor="bottom")
+        # One above the other, since they may lie close together.
+        figure.add_annotation(x=at, y=2 + 9 * place, text=f" {name} ", showarrow=False, xanchor=side, yanchor="bottom")
 
 
 def _quiet(figure: Any, title: str) -> None:

@@ -21,6 +21,7 @@ STARTER_SET = "starter"
 RECENT = 600.0  # seconds for which an evaluation that has ended is still told of
 LONGEST_NAME = 500
 
+KINDS = {"evaluate": "", "behave": "behaviour of "}  # of jobs that are told of here, and how their lines begin
 STATES = {
     "queued": "waiting for its turn",
     "running": "reading",
@@ -87,7 +88,7 @@ def find_data(name: str, access: Access) -> str:
 def evaluations() -> list[Job]:
     """The evaluations that run or wait, and those that ended just now, the newest first."""
     since = time.time() - RECENT
-    return [job for job in list_jobs() if job.kind == "evaluate" and (is_going(job) or (job.ended or 0.0) > since)]
+    return [job for job in list_jobs() if job.kind in KINDS and (is_going(job) or (job.ended or 0.0) > since)]
 
 
 def is_going(job: Job) -> bool:
@@ -129,10 +130,8 @@ def _line(job: Job) -> str:
     if job.state == "succeeded" and (job.folder / "evaluation" / "run.json").is_file():
         button = f'<button class="small" data-show="jobs/{escape(job.id)}/evaluation">Judge it</button>'
     error = f'<p class="error">{escape(job.error)}</p>' if job.error else ""
-    return (
-        f'<div class="evaluation {job.state}"><p><b>{escape(reader)}</b> on <b>{escape(data)}</b>: {says}</p>'
-        f"{bar}{button}{error}</div>"
-    )
+    what = f"{KINDS[job.kind]}<b>{escape(reader)}</b> on <b>{escape(data)}</b>"
+    return f'<div class="evaluation {job.state}"><p>{what}: {says}</p>{bar}{button}{error}</div>'
 
 
 def _left(seconds: float) -> str:

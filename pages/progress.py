@@ -277,8 +277,13 @@ def _ways_on(job: Job) -> str:
         asked = urlencode({"tab": "ask", "reader": f"jobs/{job.id}/reader"})
         links.append(f'<a class="go primary" href="?{asked}">Ask it</a>')
     if (job.folder / "evaluation" / "run.json").is_file():
-        judged = urlencode({"tab": "judge", "run": f"jobs/{job.id}/evaluation"})
-        links.append(f'<a class="go" href="?{judged}">Judge it</a>')
+        judged = {"tab": "judge", "run": f"jobs/{job.id}/evaluation"}
+        if (job.folder / "baseline" / "run.json").is_file():
+            against = urlencode({**judged, "with": f"jobs/{job.id}/baseline", "section": "versus"})
+            baseline = escape(_baseline_of(job).replace("The base", "the base"))
+            links.append(f'<a class="go" href="?{against}">Judge it against {baseline}</a>')
+        else:
+            links.append(f'<a class="go" href="?{urlencode(judged)}">Judge it</a>')
     return f'<p class="ways">{" ".join(links)}</p>' if links else ""
 
 

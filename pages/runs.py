@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ from pages.readers import label_of
 from reader.errors import BadRun
 from reader.examples import STARTER
 from reader.job_files import load_jobs
+from reader.metrics import OUTCOMES, metrics_at
 from reader.results import Run, RunSummary, list_runs, open_run, summarize, view
 from reader.settings import home
+from reader.slices import slicings
+from reader.views import judged, outcome_counts
 
 SHIPPED = "starter"  # what the page and links call the run that comes with the project
-KEPT_OPEN = 3  # runs in memory, each some 60 MB at 11,873 questions
+KEPT_OPEN = 4  # runs in memory, each some 60 MB at 11,873 questions; a comparison takes two
+KEPT_READ = 12  # runs as read at some threshold; each some 10 MB
 LONGEST_KEY = 300
 
 
@@ -38,26 +42,33 @@ class RunChoice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedRun:
-    """A run as read at its own threshold, with what every filter and every page needs at hand.
+    """A run as read at a threshold, with what every filter and every page needs at hand.
 
-    ``decided`` is `view` of its table, ``figures`` its `summarize`; ``margins`` (NaN where unknown), ``f1`` and
-    ``outcomes`` are columns of it, ``texts`` what a search looks through (casefolded), one entry per question.
+    ``decided`` is `view` of its table, ``figures`` what `summarize` says, the metrics, outcomes and abstaining ROUGE
+    at this threshold; ``margins`` (NaN where unknown), ``f1`` and ``outcomes`` are columns of it; ``slices`` what
+    `slicings` makes of it, by name. ``threshold`` is None where the run has no margins.
     """
 
     key: str
     run: Run
+    threshold: float | None
     decided: pd.DataFrame
     figures: dict[str, Any]
     margins: NDArray[np.float64]
     f1: NDArray[np.float64]
     outcomes: NDArray[np.str_]
-    texts: list[str]
     rows: dict[str, int]
+    slices: dict[str, pd.Series]
 
     @property
     def movable(self) -> bool:
         """Whether there are margins, and so thresholds."""
         return not self.run.why_no_thresholds
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is read at another threshold than the run's own."""
+        return self.threshold != self.run.threshold and self.movable
 
 
 class RunShelf:
@@ -65,12 +76,31 @@ class RunShelf:
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[Path, int], OpenedRun] = OrderedDict()
+        self._read: OrderedDict[tuple[Path, int, float], OpenedRun] = OrderedDict()
         self._looking = threading.Lock()
         self._opening = threading.Lock()
 
-    def take(self, key: str) -> OpenedRun:
-        """Return an open run, read anew where its folder has changed. Raises `BadRun`."""
-        folder = find_run(key)
+    def take(self, key: str, threshold: float | None = None) -> OpenedRun:
+        """Return an open run, read anew where its folder has changed; at its own threshold, or at another one.
+
+        A threshold is of no effect on a run without margins. Raises `BadRun`.
+        """
+        opened = self._take(find_run(key), key)
+        if threshold is None or not opened.movable or threshold == opened.threshold:
+            return opened
+        name = (opened.run.folder, _changed(opened.run.folder), threshold)
+        with self._looking:
+            read = self._read.get(name)
+        if read is None:
+            read = at_threshold(opened, threshold)
+        with self._looking:
+            self._read[name] = read
+            self._read.move_to_end(name)
+            while len(self._read) > KEPT_READ:
+                self._read.popitem(last=False)
+        return read
+
+    def _take(self, folder: Path, key: str) -> OpenedRun:
         name = (folder, _changed(folder))
         opened = self._look(name)
         if opened is not None:
@@ -93,10 +123,20 @@ class RunShelf:
 
 def list_choices() -> list[RunChoice]:
     """Return all runs, newest first: those of evaluations and jobs here, then the one that ships."""
+    return [RunChoice(_label(run), key_of(run.folder)) for run in all_runs()]
+
+
+def all_runs() -> list[RunSummary]:
+    """Return all runs as they are listed, newest first, the one that ships last."""
     root = home()
     here = list_runs(root / "evaluations", *(job.folder for job in load_jobs(root / "jobs")))
-    choices = [RunChoice(_label(run), run.folder.relative_to(root).as_posix()) for run in here]
-    return choices + [RunChoice(_label(run), SHIPPED) for run in list_runs(STARTER.parent) if run.name == "run"]
+    return here + [run for run in list_runs(STARTER.parent) if run.name == "run"]
+
+
+def key_of(folder: Path) -> str:
+    """What the page and links call the run in a folder."""
+    root = home()
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else SHIPPED
 
 
 def find_run(key: str) -> Path:
@@ -141,21 +181,44 @@ def _label(run: RunSummary) -> str:
     return f"{label_of(run.reader)} · {data_name(run.data)} · {day_of(run.created)}"
 
 
+def at_threshold(opened: OpenedRun, threshold: float) -> OpenedRun:
+    """The same run, decided anew; what does not hang on the threshold is shared."""
+    decided = view(opened.run.examples, threshold)
+    own = judged(opened.run.examples)
+    metrics = {name: float(value) for name, value in metrics_at(own, opened.margins, threshold).items()}
+    # Of the figures that a threshold does not move (the totals), those stay.
+    return replace(
+        opened,
+        threshold=threshold,
+        decided=decided,
+        figures={
+            **opened.figures,
+            "threshold": threshold,
+            "metrics": {**opened.figures["metrics"], **metrics},
+            "outcomes": outcome_counts(decided),
+        },
+        f1=decided["f1"].to_numpy(dtype=np.float64),
+        outcomes=_names(decided["outcome"]),
+    )
+
+
 def _opened(key: str, run: Run) -> OpenedRun:
-    decided = view(run.examples, run.threshold if not run.why_no_thresholds else None)
-    titles, questions, ids = (decided[name].tolist() for name in ("title", "question", "id"))
-    golds, spans = decided["answers"].tolist(), decided["span"].tolist()
+    threshold = run.threshold if not run.why_no_thresholds else None
+    decided = view(run.examples, threshold)
     return OpenedRun(
         key=key,
         run=run,
+        threshold=threshold,
         decided=decided,
         figures=summarize(run),
         margins=decided["null_score_diff"].to_numpy(dtype=np.float64),
         f1=decided["f1"].to_numpy(dtype=np.float64),
-        outcomes=np.array(decided["outcome"].tolist(), dtype=np.str_),
-        texts=[
-            "\n".join((question, *answers, span, title, name)).casefold()
-            for question, answers, span, title, name in zip(questions, golds, spans, titles, ids, strict=True)
-        ],
-        rows={name: row for row, name in enumerate(ids)},
+        outcomes=_names(decided["outcome"]),
+        rows={name: row for row, name in enumerate(decided["id"].tolist())},
+        slices=slicings(run.examples),
     )
+
+
+def _names(outcome: pd.Series) -> NDArray[np.str_]:
+    """The outcomes as an array of their names."""
+    return np.asarray(OUTCOMES, dtype=np.str_)[outcome.cat.codes.to_numpy()]

@@ -6,17 +6,17 @@ Measured and published figures never look alike: the published ones are set in i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+import numpy as np
 
 from pages.browse import margin_text, number
 from pages.readers import label_of
 from pages.runs import OpenedRun, data_name, day_of
 from pages.theme import OUTCOME_WORDS
-from pages.verdict import MARGIN, tip
+from pages.verdict import MARGIN, signed, tip
 
-DEV = (11_873, 5_945)  # questions of SQuAD 2.0's dev set, and how many of them are unanswerable
 ROUGE = (
     "ROUGE-1 F between the reader's span and the best gold answer, from 0 to 1, counted by the package that the "
     "article uses: it compares sets of words, minds case and splits at full stops."
@@ -27,31 +27,6 @@ HAS_ANSWER = "F1 over the questions that have an answer in their text."
 NO_ANSWER = "The share of unanswerable questions at which the reader says nothing."
 CROSS_FITTED = "Chosen on one half of the {by} and applied to the other, both ways: an honest estimate."
 ORACLE = "Chosen on these very questions, so a bound and not a result."
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Somebody's published figures on SQuAD 2.0's dev set; ROUGE-1 F forced, EM and F1 in percent."""
-
-    reader: str
-    rouge_all: float
-    rouge_answerable: float
-    exact: float | None
-    f1: float | None
-    source: str
-
-
-PUBLISHED = (
-    Published("bert-reader-squad2, the article's own", 0.354, 0.708, None, None, "the article"),
-    Published(
-        "deepset/bert-base-uncased-squad2",
-        0.450,
-        0.901,
-        75.65,
-        78.62,
-        "ROUGE-1: the article; EM and F1: verified by the Hub",
-    ),
-)
 
 
 def facts(opened: OpenedRun) -> str:
@@ -70,17 +45,18 @@ def facts(opened: OpenedRun) -> str:
 def _rule(opened: OpenedRun) -> str:
     if not opened.movable:
         return escape(opened.run.why_no_thresholds)
-    chosen_on = opened.run.info["threshold_chosen_on"]
+    chosen_on = "moved by hand" if opened.moved else opened.run.info["threshold_chosen_on"]
     why = f" ({escape(chosen_on)})" if chosen_on else ""
     return (
         f"It says nothing where the {tip('margin', MARGIN)} is above its threshold of "
-        f"{margin_text(opened.run.threshold or 0.0)}{why}: SQuAD v2's protocol. ROUGE-1 is counted as the article "
+        f"{margin_text(opened.threshold or 0.0)}{why}: SQuAD v2's protocol. ROUGE-1 is counted as the article "
         "does: forced to answer, and 0 where there is no answer."
     )
 
 
-def tiles(opened: OpenedRun) -> str:
-    """The figures that matter most."""
+def tiles(opened: OpenedRun, other: OpenedRun | None = None) -> str:
+    """The figures that matter most, each with what the compared run reaches."""
+    theirs = other.figures["metrics"] if other else {}
     metrics, protocol = opened.figures["metrics"], opened.figures["rouge"]["protocol"]
     everything, answerable = _rouge1(opened)
     shown = (
@@ -93,11 +69,37 @@ def tiles(opened: OpenedRun) -> str:
     return (
         '<dl class="tiles">'
         + "".join(
-            f"<div><dt>{tip(name, explanation)}</dt><dd>{value}</dd>" + (f"<dd>{note}</dd>" if note else "") + "</div>"
+            f"<div><dt>{tip(name, explanation)}</dt><dd>{value}</dd>"
+            + (f"<dd>{note}</dd>" if note else "")
+            + _beside(metrics, theirs, TILES.get(name))
+            + "</div>"
             for name, explanation, value, note in shown
         )
         + "</dl>"
     )
+
+
+TILES = {"Exact match": "exact", "F1": "f1", "HasAns F1": "HasAns_f1", "NoAns": "NoAns_exact"}
+
+
+def _beside(metrics: Mapping[str, Any], theirs: Mapping[str, Any], key: str | None) -> str:
+    if key is None or metrics.get(key) is None or theirs.get(key) is None:
+        return ""
+    difference = metrics[key] - theirs[key]
+    return f"<dd>{signed(difference)} against {number(theirs[key])}</dd>"
+
+
+def confusion(opened: OpenedRun) -> str:
+    """Answerable or not, against answered or not."""
+    has = ~opened.decided["is_impossible"].to_numpy(dtype=np.bool_)
+    said = opened.decided["answered"].to_numpy(dtype=np.bool_)
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(f'<td class="number">{int((group & answered).sum()):,}</td>' for answered in (said, ~said))
+        + "</tr>"
+        for name, group in (("Answerable", has), ("Not answerable", ~has))
+    )
+    return "<h2>Answerable, and answered</h2>" + _table(("", "Answered", "Not answered"), rows, "confusion")
 
 
 def outcome_bars(opened: OpenedRun) -> str:
@@ -158,58 +160,10 @@ def threshold_table(opened: OpenedRun) -> str:
     return "<h2>Three thresholds</h2>" + _table(head, body, "thresholds")
 
 
-def article_table(opened: OpenedRun) -> str:
-    """The article's measure of this run, and beside it what others have published."""
-    metrics, forced = opened.figures["metrics"], opened.figures["rouge"]["protocol"] == "forced"
-    # Where a run abstains already, nobody knows what it would have said when forced.
-    everything, answerable = _rouge1(opened) if forced else (None, None)
-    data = opened.run.info["data"]
-    here = (
-        f'<tr><th scope="row">{escape(label_of(opened.run.info["reader"]))}'
-        f"<small>measured here, on {escape(data_name(data['source']))}</small></th>"
-        + _figures(everything, answerable, metrics.get("exact"), metrics.get("f1"))
-        + "</tr>"
-    )
-    others = "".join(
-        f'<tr class="published"><th scope="row">{escape(row.reader)}<small>{escape(row.source)}</small></th>'
-        + _figures(row.rouge_all, row.rouge_answerable, row.exact, row.f1)
-        + "</tr>"
-        for row in PUBLISHED
-    )
-    divider = '<tr class="divider"><th colspan="5" scope="rowgroup">Published on SQuAD 2.0 dev, not run here</th></tr>'
-    head = ("Reader", "R-1 all", "R-1 answerable", "EM", "F1")
-    return (
-        "<h2>Beside the article's readers</h2>"
-        + _table(head, here + divider + others, "article")
-        + f'<p class="quiet">{_arithmetic(opened, everything, answerable)}</p>'
-    )
-
-
-def _arithmetic(opened: OpenedRun, everything: float | None, answerable: float | None) -> str:
-    data = opened.run.info["data"]
-    total, unanswerable = data["examples"], data["unanswerable"]
-    says = (
-        "Over all questions ROUGE-1 (R-1) is low by construction: the reader is forced to answer, so each "
-        "unanswerable question scores 0, and 0.708 × 5,928 / 11,873 ≈ 0.354."
-    )
-    if opened.figures["rouge"]["protocol"] != "forced":
-        says += " This run abstains already, so what it would score when forced is not known."
-    elif everything is not None and answerable is not None and unanswerable:
-        says += f" Here: {answerable:.3f} × {total - unanswerable:,} / {total:,} ≈ {everything:.3f}."
-    if (total, unanswerable) != DEV:
-        says += " This run's questions are others than the published rows', so the figures are not comparable."
-    return says
-
-
 def _rouge1(opened: OpenedRun) -> tuple[float | None, float | None]:
     """ROUGE-1 F over all questions, and over the answerable ones."""
     rouge = opened.figures["rouge"]["raw"]
     return rouge["all"]["rouge1"]["f"], rouge["answerable"]["rouge1"]["f"]
-
-
-def _figures(everything: float | None, answerable: float | None, exact: float | None, f1: float | None) -> str:
-    cells = (_share(everything, 3), _share(answerable, 3), _percent(exact), _percent(f1))
-    return "".join(f'<td class="number">{cell}</td>' for cell in cells)
 
 
 def _table(head: tuple[str, ...], body: str, name: str) -> str:

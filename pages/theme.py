@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-STYLES = [Path(__file__).parent / f"{name}.css" for name in ("style", "train", "compare", "judge")]
+STYLES = [Path(__file__).parent / f"{name}.css" for name in ("style", "train", "compare", "judge", "article", "views")]
 FAVICON = Path(__file__).parent / "favicon.svg"
 
 OUTCOME_COLORS: dict[str, str] = {

@@ -115,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     _add_ask(verbs)
     _add_predict(verbs)
     _add_evaluate(verbs)
+    _add_behave(verbs)
     _add_score(verbs)
     _add_compare(verbs)
     _add_train(verbs)
@@ -162,6 +163,18 @@ def _add_evaluate(verbs: Verbs[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     _threshold_option(evaluate)
     _json_option(evaluate)
+
+
+def _add_behave(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    behave = _verb(verbs, "behave", commands.behave, "Test whether answers change where they should not.")
+    _reader_options(behave)
+    behave.add_argument("--data", required=True, help=_DATA)
+    behave.add_argument("--out", type=Path, help="the folder to make")
+    behave.add_argument("--limit", type=_from_1, default=200, help="questions drawn from the data set")
+    behave.add_argument("--seed", type=int, default=42, help="of what is drawn and changed")
+    behave.add_argument("--skip-bad", action="store_true", help="go on without rows that cannot be used")
+    behave.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+    _json_option(behave)
 
 
 def _add_score(verbs: Verbs[argparse.ArgumentParser]) -> None:

@@ -106,6 +106,42 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def behave(options: argparse.Namespace) -> int:
+    """Test whether a reader's answers change where they should not."""
+    from reader.behaviour import run_behaviour
+
+    out = options.out or (options.job / "behaviour" if options.job else None)
+    if out is None:
+        raise BadUsage("Say where the tests go: --out FOLDER.")
+    if options.job and not options.out and out.exists():
+        shutil.rmtree(out)  # of a job that was killed at its very end
+    if out.exists():
+        raise BadUsage(f"{out} exists already. Choose another folder, or remove it first.")
+    data = load_examples(options.data, skip_bad=options.skip_bad)
+    found = run_behaviour(
+        _load(options),
+        data,
+        out,
+        limit=options.limit,
+        seed=options.seed,
+        progress=bar("Testing", options.job),
+        facts={"command": options.command_line},
+    )
+    if options.job:
+        append_progress(options.job, "end", reader=None, behaviour=str(found.folder))
+    if options.json:
+        print_json({"behaviour": str(found.folder), **found.info})
+        return 0
+    for change in found.changes:
+        if change.failed_share is None or change.low is None or change.high is None:
+            print(f"{change.title:44} does not apply to any of these questions")
+        else:
+            within = f"{change.low:.1f} to {change.high:.1f}"
+            print(f"{change.title:44} {change.failed_share:5.1f} % of {change.tested:,} changed ({within})")
+    print(found.folder)
+    return 0
+
+
 def score(options: argparse.Namespace) -> int:
     """Score somebody's predictions as the official script does."""
     data = load_examples(options.data, skip_bad=options.skip_bad)

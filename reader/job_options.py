@@ -74,12 +74,21 @@ EVALUATE: dict[str, Takes] = {
     "precision": Takes.TEXT,
     "skip_bad": Takes.FLAG,
 }
-OPTIONS: dict[str, dict[str, Takes]] = {"train": TRAIN, "evaluate": EVALUATE}
-_REQUIRED = {"train": ("base", "data"), "evaluate": ("reader", "data")}
+BEHAVE: dict[str, Takes] = {
+    "reader": Takes.PLACE,
+    "data": Takes.PLACE,
+    "out": Takes.PLACE,
+    "limit": Takes.WHOLE,
+    "seed": Takes.WHOLE,
+    "precision": Takes.TEXT,
+    "skip_bad": Takes.FLAG,
+}
+OPTIONS: dict[str, dict[str, Takes]] = {"train": TRAIN, "evaluate": EVALUATE, "behave": BEHAVE}
+_REQUIRED = {"train": ("base", "data"), "evaluate": ("reader", "data"), "behave": ("reader", "data")}
 _LONGEST_TEXT = 4096  # characters: the longest path that Linux takes
 _LONGEST_PROBE_TEXT = 20_000  # characters; Linux takes 128 KiB for one word of a command
 # Where the result goes when the same command is run outside the job's folder.
-_OUT_BY_HAND = {"train": "my-reader", "evaluate": "my-run"}
+_OUT_BY_HAND = {"train": "my-reader", "evaluate": "my-run", "behave": "my-tests"}
 
 
 def checked_config(kind: str, config: Mapping[str, Any]) -> Config:

@@ -24,7 +24,7 @@ from tests.tiny_training import write_data
 
 ROOT = Path(__file__).parents[1]
 BAD = ROOT / "tests" / "data"
-VERBS = ("ask", "predict", "evaluate", "score", "compare", "train", "runs", "settings")
+VERBS = ("ask", "predict", "evaluate", "behave", "score", "compare", "train", "runs", "settings")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors")
+LIGHT = (
+    *("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors"),
+    *("slices", "filters", "calibration", "exports", "report", "leaderboard", "bench"),
+    *("behaviour", "perturbations"),
+)
 # The command line too, so that --help, settings, runs and score answer at once.
 QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card", "launch", "publish")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def open_run(open_page: OpenPage, **more: str | int) -> Page:
     return page
 
 
+def open_section(page: Page, name: str) -> None:
+    """Open a section; on a phone those that find no room stand in a menu."""
+    tab = page.locator("#judge-sections").get_by_role("tab", name=name, exact=True).locator("visible=true")
+    if tab.count() == 0:
+        page.locator("#judge-sections .overflow-menu > button").first.click()
+        tab = page.locator("#judge-sections .overflow-dropdown").get_by_text(name, exact=True)
+    tab.first.click()
+    page.wait_for_timeout(300)
+
+
 def heading(page: Page) -> str:
     return str(page.locator("#judge-example-heading").inner_text())
 
@@ -94,12 +105,12 @@ def test_selecting_opens_the_right_example_after_filter_search_order_and_page(op
     page.get_by_test_id("cell-2-0").click()
     expect(page.locator("#judge-example-heading")).to_contain_text("Which king is number 27?")
 
-    page.get_by_label("Search").fill("number 1")  # 1, 10 to 19 and 21
+    page.get_by_label("Filter").fill("number 1")  # 1, 10 to 19 and 21; the "1" of an id counts, too
     expect(page.locator("#judge-paging")).to_contain_text("of 12")
     page.get_by_test_id("cell-1-1").click()
     expect(page.locator("#judge-example-heading")).to_contain_text("Which king is number 19?")
 
-    page.get_by_label("Search").fill("")
+    page.get_by_label("Filter").fill("")
     page.get_by_role("combobox", name="Order").click()
     page.get_by_role("option", name="surest silences first").click()
     expect(page.get_by_test_id("cell-0-0")).to_have_text("Which king is number 0?")
@@ -157,19 +168,23 @@ def test_the_run_is_shown_with_its_figures_and_the_published_ones_apart(open_pag
     expect(page.locator("#judge-outcome")).to_contain_text("correct 37")
     expect(page.locator("#judge-outcome")).to_contain_text("missed 4")
     expect(page.locator("dl.tiles")).to_contain_text("52.11")  # 37 of 71
-    expect(page.locator("#judge-article tr.published")).to_have_count(2)
+    page.get_by_role("tab", name="The article").click()
+    expect(page.locator("#judge-article")).to_contain_text("0.450")
+    expect(page.locator("#judge-article")).to_contain_text("not run here")
+    expect(page.locator("#judge-bench")).to_contain_text("0.667")
+    page.get_by_label("Said", exact=True).fill("Normans")
+    expect(page.locator("#judge-bench")).not_to_contain_text("0.667")
+    page.get_by_role("tab", name="Threshold").click()
     expect(page.locator("#judge-threshold-table")).to_contain_text("Cross-fitted")
-    expect(page.locator("#judge-threshold-chart .js-line")).to_have_count(3)
-    expect(page.locator("#judge-threshold-chart .js-line").first).to_be_visible()
-    clipped = (
-        "[...document.querySelectorAll('#judge-threshold-chart [clip-path]')].map(e => getComputedStyle(e).clipPath)"
-    )
+    expect(page.locator("#judge-chart .js-line")).to_have_count(3)
+    expect(page.locator("#judge-chart .js-line").first).to_be_visible()
+    clipped = "[...document.querySelectorAll('#judge-charts [clip-path]')].map(e => getComputedStyle(e).clipPath)"
     assert set(page.evaluate(clipped)) == {"none"}, "plotly clips by the page's address, which changes"
 
 
 def test_where_nothing_fits_it_says_what_to_do(open_page: OpenPage) -> None:
     page = open_run(open_page)
-    page.get_by_label("Search").fill("there is no such word")
+    page.get_by_label("Filter").fill("there is no such word")
     expect(page.locator("#judge-example-heading")).to_contain_text("No question fits")
     expect(page.locator("#judge-paging")).to_contain_text("0 questions")
 
@@ -187,8 +202,9 @@ def test_a_run_that_is_not_there_is_said_in_a_sentence(open_page: OpenPage) -> N
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_scrolls_sideways_on_a_phone_but_tables(open_page: OpenPage, theme: str) -> None:
     page = open_run(open_page, width=390, height=844, __theme=theme, example="evil")
-    expect(page.locator("#judge-threshold-chart .js-line").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for name in ("Slices", "Threshold", "Comparison", "The article", "Behaviour", "All runs", "Examples"):
+        open_section(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, name
     small = page.evaluate(
         """() => [...document.querySelectorAll("#judge button, #judge input:not([type=radio]), #judge-outcome label")]
             .filter(control => control.checkVisibility() && control.getBoundingClientRect().height < 40)
@@ -209,7 +225,7 @@ def test_an_evaluation_runs_and_its_run_can_be_judged(open_page: OpenPage, runni
     (uploads / "two.json").write_text(json.dumps({"data": [article]}))
 
     page = open_run(open_page)
-    page.get_by_role("button", name="New evaluation").click()
+    page.get_by_role("button", name="New run, import, export").click()
     reader = page.get_by_role("combobox", name="Reader: pick one, or type a Hub id").last
     reader.fill("jobs/judged/reader")
     reader.press("Enter")
@@ -225,3 +241,95 @@ def test_an_evaluation_runs_and_its_run_can_be_judged(open_page: OpenPage, runni
     page.wait_for_url("**run=jobs**")
     page.reload()
     expect(page.locator("#judge-overview")).to_contain_text("2 questions")
+
+
+# Errands
+
+
+def test_the_ten_worst_false_answers_of_a_kind_are_found_and_the_third_is_opened(open_page: OpenPage) -> None:
+    page = open_run(open_page)
+    page.get_by_label("Filter").fill("outcome = false_answer and question word = which and margin < -55")
+    expect(page.locator("#judge-paging")).to_contain_text("of 10")
+    page.get_by_role("combobox", name="Order").click()
+    page.get_by_role("option", name="surest answers first").click()
+    expect(page.get_by_test_id("cell-0-0")).to_have_text("Which king is number 29?")
+    page.get_by_test_id("cell-2-0").click()
+    expect(page.locator("#judge-example-heading")).to_contain_text("Which king is number 27?")
+    page.wait_for_url("**where=outcome**")
+    page.reload()
+    expect(page.locator("#judge-example-heading")).to_contain_text("Which king is number 27?")
+    expect(page.get_by_label("Filter")).to_have_value(re.compile("question word = which"))
+    page.get_by_label("Filter").fill("f1 <")
+    expect(page.locator("#judge-filter-says")).to_contain_text("expected")
+
+
+def test_a_slice_leads_to_its_questions(open_page: OpenPage) -> None:
+    page = open_run(open_page)
+    page.get_by_role("tab", name="Slices").click()
+    page.get_by_role("combobox", name="Questions by").click()
+    page.get_by_role("option", name="article", exact=True).click()
+    page.locator("#judge-slices button", has_text="Kings").first.click()
+    expect(page.locator("#judge-paging")).to_contain_text("of 30")
+    expect(page.get_by_label("Filter")).to_have_value("article = Kings")
+
+
+def test_a_threshold_for_no_answer_accuracy_is_found_and_what_it_costs(open_page: OpenPage) -> None:
+    page = open_run(open_page)
+    page.get_by_label("NoAns of at least, %").fill("50")
+    page.get_by_role("button", name="Find", exact=True).click()
+    expect(page.locator("#judge-threshold-says")).to_contain_text("NoAns is 100.0 %")
+    expect(page.locator("#judge-threshold-says")).to_contain_text("answerable questions get no answer")
+    expect(page.locator("#judge-overview")).to_contain_text("moved by hand")
+    expect(page.locator("#judge-outcome")).to_contain_text("rightly abstained 30")
+    page.wait_for_url("**threshold=**")
+    page.reload()
+    expect(page.locator("#judge-outcome")).to_contain_text("rightly abstained 30")
+    page.get_by_role("button", name="Its own", exact=True).click()
+    expect(page.locator("#judge-outcome")).to_contain_text("missed 4")
+
+
+def test_predictions_are_imported_compared_and_the_report_is_taken_away(
+    open_page: OpenPage, running_app: App, tmp_path: Path
+) -> None:
+    examples, _ = known_answers()
+    articles: dict[str, list[dict[str, object]]] = {}
+    for example in examples:
+        answers = [{"text": gold.text, "answer_start": gold.start} for gold in example.answers]
+        asked = {"id": example.id, "question": example.question, "answers": answers}
+        articles.setdefault(example.title, []).append({"context": example.context, "qas": [asked]})
+    made = {"data": [{"title": title, "paragraphs": paragraphs} for title, paragraphs in articles.items()]}
+    uploads = running_app.home / "uploads"
+    uploads.mkdir(exist_ok=True)
+    (uploads / "known-questions.json").write_text(json.dumps(made))
+    theirs = tmp_path / "predictions.json"
+    theirs.write_text(json.dumps({e.id: e.answers[0].text if e.answers else "" for e in examples}))
+
+    page = open_run(open_page)
+    page.get_by_role("button", name="New run, import, export").click()
+    page.get_by_role("combobox", name="Data set: pick one, or type a Hub id").last.click()
+    page.get_by_role("option", name="known-questions.json").click()
+    page.locator("#judge-import input[type=file]").first.set_input_files(theirs)
+    page.get_by_label("Whose predictions, on the data set above").fill("A perfect <b>reader</b>")
+    expect(page.locator("#judge-import")).to_contain_text("predictions.json")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator("#judge-overview")).to_contain_text("A perfect <b>reader</b>")
+    expect(page.locator("dl.tiles")).to_contain_text("100.00")
+
+    page.get_by_role("combobox", name="Compare with").click()
+    page.get_by_role("option", name="made up · known.json").click()
+    expect(page.locator("dl.tiles")).to_contain_text("against 52.11")
+    page.get_by_role("tab", name="Comparison").click()
+    expect(page.locator("#judge-versus")).to_contain_text("McNemar", timeout=60_000)
+    page.locator("#judge-versus button[data-example]").first.click()
+    expect(page.locator("#judge-example-figures")).to_contain_text("made up says")
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Export", exact=True).click()
+    report = download.value.path().read_text("utf-8")
+    assert "made up" in report and "A perfect &lt;b&gt;reader&lt;/b&gt;" in report and "<b>reader</b>" not in report
+
+
+def test_runs_on_other_questions_are_not_compared(open_page: OpenPage) -> None:
+    page = open_run(open_page)
+    page.get_by_role("combobox", name="Compare with").click()
+    page.get_by_role("option", name="embedded · starter set").click()
+    expect(page.locator("#judge-says")).to_contain_text("different questions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -11,7 +12,6 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pages import example_view, scorecard
@@ -23,6 +23,7 @@ from pages.browse import (
     Browsing,
     choose,
     filter_by,
+    headers,
     margin_text,
     number,
     open_link,
@@ -30,9 +31,10 @@ from pages.browse import (
     page_of,
     place_of,
     sorts_of,
+    threshold_of,
     turn_to,
 )
-from pages.charts import threshold_chart, threshold_curves
+from pages.charts import histogram_chart, recall_chart, reliability_chart, threshold_chart
 from pages.evaluating import (
     RECENT,
     evaluation_lines,
@@ -45,10 +47,12 @@ from pages.evaluating import (
 )
 from pages.readers import Shelf
 from pages.runs import KEPT_OPEN, OpenedRun, RunShelf, data_name, day_of, find_run, list_choices
+from reader.calibration import curves as curves_of
+from reader.calibration import histograms, precision_recall, reliability
 from reader.errors import BadRun, BadUsage
 from reader.examples import Example, Gold
 from reader.job_files import Job, State, append_progress, write_job
-from reader.metrics import judge, metrics_at
+from reader.metrics import metrics_at
 from reader.postprocess import Answer, Span
 from reader.results import import_predictions, write_run
 from reader.views import judged
@@ -178,6 +182,8 @@ def test_data_and_days_are_named_as_people_name_them() -> None:
 
 # Which questions are meant
 
+WHAT = [each.id for each in EXAMPLES if "what" in each.question.lower() or each.id == "q5"]
+
 
 @pytest.mark.parametrize(
     ("outcome", "expected"),
@@ -199,19 +205,18 @@ def test_an_outcome_chooses_its_questions(opened: OpenedRun, outcome: str, expec
 @pytest.mark.parametrize(
     ("search", "expected"),
     [
-        ("NORMANDY", ["q1", "q2"]),  # a question, and the title of another
+        ("NORMANDY", ["q1"]),
+        ('f1 < 0.5 and not outcome = "false answer"', ["q6"]),
+        ("question word = what or id = q5", WHAT),
         ("rhine", ["q5"]),
         ("lie cities", ["q3", "q5"]),  # all words, in any order
         ("spring tide", ["q6"]),  # what was predicted
         ("up the seine", ["q6"]),  # a gold answer
         ("q4", ["q4"]),  # an id
-        ("(?", []),
         ("   ", ["q1", "q2", "q3", "q4", "q5", "q6"]),
     ],
 )
-def test_a_search_looks_through_questions_answers_titles_and_ids(
-    opened: OpenedRun, search: str, expected: list[str]
-) -> None:
+def test_words_are_searched_for_and_conditions_hold(opened: OpenedRun, search: str, expected: list[str]) -> None:
     assert ids(opened, filter_by(Browsing(), ALL, search)) == expected
 
 
@@ -238,7 +243,7 @@ def test_pages_hold_25_and_follow_the_example(long: OpenedRun) -> None:
     first = turn_to(long, Browsing(run=long.key))
     cells, outcomes, total = page_of(long, first)
     assert (len(cells), total, first.example) == (PAGE, 70, "u0")
-    assert cells[0][-1] == "u0" and len(cells[0]) == len(HEADERS)
+    assert cells[0][-1] == "u0" and len(cells[0]) == len(headers(None)) == len(HEADERS) - 2
     assert outcomes == ["false_answer"] * PAGE
     last = turn_to(long, replace(first, page=99, example=""))
     assert [row[-1] for row in page_of(long, last)[0]] == [f"u{n}" for n in range(50, 70)]
@@ -309,20 +314,64 @@ def test_bars_are_as_long_as_their_counts(opened: OpenedRun) -> None:
     assert "width: 50.00%" in html, "2 unanswerable questions beside 4 answerable ones"
 
 
-def test_the_article_table_sets_published_figures_apart(opened: OpenedRun) -> None:
-    html = scorecard.article_table(opened)
-    here, divider, *published = re.findall(r"<tbody>(.*)</tbody>", html)[0].split("</tr>")[:-1]
-    assert "measured here" in here and 'class="published"' not in here
-    assert "Published on SQuAD 2.0 dev, not run here" in divider
-    assert len(published) == 2 and all('class="published"' in row for row in published)
-    assert [re.findall(r"\d+\.\d+", text_of(row))[-2:] for row in published] == [["0.354", "0.708"], ["75.65", "78.62"]]
-    assert "0.450" in published[1] and "0.901" in published[1]
-    says = text_of(html)
-    assert "0.708 × 5,928 / 11,873 ≈ 0.354" in says and "not comparable" in says
-    for row in scorecard.PUBLISHED:
-        assert row.rouge_answerable * 5928 / 11873 == pytest.approx(row.rouge_all, abs=0.001)
-    factor, over, result = re.search(r"Here: ([\d.]+) × 4 / ([\d,]+) ≈ (\d\.\d+)", says).groups()  # type: ignore[union-attr]
-    assert float(factor) * 4 / int(over) == pytest.approx(float(result), abs=0.001)
+def test_the_confusion_counts_answerable_and_answered(opened: OpenedRun) -> None:
+    assert text_of(scorecard.confusion(opened)).endswith("Answerable 4 0 Not answerable 1 1")
+
+
+def test_a_moved_threshold_decides_anew_and_leaves_the_run_as_it_is(home: Path) -> None:
+    write(home / "evaluations" / "small")
+    shelf = RunShelf()
+    own = shelf.take("evaluations/small")
+    silent = shelf.take("evaluations/small", -100.0)
+    assert set(silent.outcomes) == {"missed", "abstained"} and silent.moved and not own.moved
+    assert silent.figures["metrics"]["NoAns_exact"] == 100.0 and silent.figures["metrics"]["HasAns_f1"] == 0.0
+    assert silent.figures["metrics"]["total"] == own.figures["metrics"]["total"]
+    official = metrics_at(judged(own.run.examples), own.margins, 0.5)
+    at_half = shelf.take("evaluations/small", 0.5)
+    assert {name: at_half.figures["metrics"][name] for name in official} == pytest.approx(official)
+    assert "moved by hand" in text_of(scorecard.facts(silent)) and "moved" not in text_of(scorecard.facts(own))
+    assert shelf.take("evaluations/small") is own and shelf.take("evaluations/small", -100.0) is silent
+    assert shelf.take("evaluations/small", own.threshold) is own
+
+
+def test_a_compared_run_stands_beside(home: Path) -> None:
+    write(home / "evaluations" / "one")
+    said = dict.fromkeys((example.id for example in EXAMPLES), "Paris")
+    import_predictions(home / "evaluations" / "other", data(), said, reader="theirs")
+    shelf = RunShelf()
+    one, other = shelf.take("evaluations/one"), shelf.take("evaluations/other")
+    cells, _, _ = page_of(one, Browsing(run=one.key), other)
+    assert len(cells[0]) == len(HEADERS) == len(headers(other))
+    assert cells[0][HEADERS.index("Other said")] == "Paris"
+    ours, theirs = one.figures["metrics"]["f1"], other.figures["metrics"]["f1"]
+    assert f"{ours - theirs:+.2f} against {theirs:.2f}".replace("-", "−") in text_of(scorecard.tiles(one, other))
+    assert "theirs says" in text_of(example_view.figures(one, "q1", other))
+
+
+def test_a_link_leads_back_to_what_was_looked_at(home: Path) -> None:
+    write(home / "evaluations" / "small")
+    opened = RunShelf().take("evaluations/small", -1.5)
+    outcome = str(opened.outcomes[opened.rows["q3"]])
+    looked = Browsing(run=opened.key, threshold=-1.5, section="slices", outcome=outcome, where="f1 >= 0", example="q3")
+    link = json.loads(looked.as_link())
+    assert link["threshold"] == "-1.5" and link["with"] == ""
+    again, says = open_link(opened, link)
+    assert says == ""
+    kept = ("run", "threshold", "section", "outcome", "where")
+    assert [getattr(again, name) for name in kept] == [getattr(looked, name) for name in kept]
+
+
+def test_a_filter_that_is_none_is_told_and_left_out(opened: OpenedRun) -> None:
+    browsing, says = open_link(opened, {"where": "f1 <", "section": "nonsense", "threshold": "abc"})
+    assert browsing.where == "" and browsing.section == "examples" and says
+    assert threshold_of("abc") is threshold_of("inf") is threshold_of(None) is None and threshold_of("-2.5") == -2.5
+
+
+def test_neighbours_are_the_questions_on_the_same_text(opened: OpenedRun) -> None:
+    paragraphs = opened.decided.groupby("paragraph")["id"].apply(list)
+    mates = next(ids for ids in paragraphs if len(ids) > 1)
+    html = example_view.neighbours(opened, mates[0])
+    assert re.findall(r'data-example="(\w+)"', html) == mates[1:]
 
 
 def test_three_thresholds_are_named_as_what_they_are(opened: OpenedRun) -> None:
@@ -339,8 +388,6 @@ def test_a_run_that_abstains_already_claims_neither_thresholds_nor_forced_figure
     assert "ROUGE-1, as predicted" in text_of(scorecard.tiles(opened))
     assert "2 of the predictions are empty already" in text_of(scorecard.facts(opened))
     assert "2 of the predictions are empty already" in text_of(scorecard.threshold_table(opened))
-    table = scorecard.article_table(opened)
-    assert "not known" in table and "Here:" not in table
     assert [value for _, value in sorts_of(opened)] == ["data", "f1"]
     assert ids(opened, Browsing(outcome="missed")) == ["q1"]
     # "Paris" stands twice in its text, so nobody knows which of them was meant.
@@ -354,10 +401,10 @@ def test_a_run_that_abstains_already_claims_neither_thresholds_nor_forced_figure
 def test_a_run_may_lack_one_kind_of_question(home: Path, kept: list[str]) -> None:
     write(home / "evaluations" / "few", [example for example in EXAMPLES if example.id in kept])
     opened = RunShelf().take("evaluations/few")
-    shown = text_of(scorecard.tiles(opened) + scorecard.outcome_bars(opened) + scorecard.article_table(opened))
+    shown = text_of(scorecard.tiles(opened) + scorecard.outcome_bars(opened))
     assert ("no such question" in shown) and "none in this data set" in shown
     assert text_of(scorecard.threshold_table(opened))
-    curves = threshold_curves(judged(opened.run.examples), opened.margins)
+    curves = curves_of(judged(opened.run.examples), opened.margins)
     assert threshold_chart(curves, {"own": 0.0}).data
 
 
@@ -420,24 +467,20 @@ def test_a_very_long_text_is_cut_around_the_answer(home: Path) -> None:
 # The chart
 
 
-def test_the_curves_are_the_official_figures_at_each_threshold() -> None:
-    random = np.random.default_rng(5)
-    golds = [["a b"] if answerable else [] for answerable in random.integers(0, 2, 300)]
-    table = judge(random.choice(np.array(["a b", "a", "c", ""]), 300).tolist(), golds)
-    margins = random.normal(0, 3, 300).round(1)
-    curves = threshold_curves(table, margins)
-    for at in range(0, len(curves["threshold"]), 17):
-        official = metrics_at(table, margins, float(curves["threshold"][at]))
-        for key in ("f1", "HasAns_f1", "NoAns_exact"):
-            assert curves[key][at] == pytest.approx(official[key])
-
-
 def test_the_chart_says_where_f1_is_highest(opened: OpenedRun) -> None:
-    curves = threshold_curves(judged(opened.run.examples), opened.margins)
+    curves = curves_of(judged(opened.run.examples), opened.margins)
     figure = threshold_chart(curves, {"own": 0.0, "oracle": -1.0})
     assert figure.layout.title.text.startswith("F1 is highest at a threshold of ")
     said = [annotation.text.strip() for annotation in figure.layout.annotations]
     assert said == ["F1", "HasAns F1", "NoAns", "oracle", "own"]
+
+
+def test_charts_say_what_they_show(opened: OpenedRun) -> None:
+    has = judged(opened.run.examples).has_answer
+    assert "average precision of" in recall_chart(precision_recall(opened.margins, has)).layout.title.text
+    assert len(histogram_chart(histograms(opened.margins, has)).data) == 2
+    said = opened.decided["no_answer_probability"].to_numpy(dtype=float)
+    assert "points on average" in reliability_chart(reliability(said, ~has)).layout.title.text
 
 
 # Evaluations

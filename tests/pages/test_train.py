@@ -559,6 +559,9 @@ def test_a_finished_run_leads_on_to_ask_and_judge(reader_home: Path) -> None:
     assert f'href="?tab=ask&reader=jobs%2F{watched.id}%2Freader"' in html
     assert f'href="?tab=judge&run=jobs%2F{watched.id}%2Fevaluation"' in html
     assert "1 min 12 s" in html
+    write(watched.folder / "baseline" / "run.json", "{}")
+    against = f"run=jobs%2F{watched.id}%2Fevaluation&with=jobs%2F{watched.id}%2Fbaseline&section=versus"
+    assert against in status(view_of(watched, [START]))
 
 
 def test_names_and_errors_are_escaped_everywhere(reader_home: Path) -> None:
