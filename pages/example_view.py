@@ -141,7 +141,7 @@ def _shown(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if not entry["text"] or entry in best]
 
 
-def _reading(entry: Mapping[str, Any], row: Mapping[Any, Any]) -> str:
+def _reading(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     reading = escape(shortened(entry["text"])) if entry["text"] else "not answerable"
     said = row["answered"] and (entry["start"], entry["end"]) == (row["span_start"], row["span_end"])
     kind = " class=said" if said or (not entry["text"] and not row["answered"]) else ""
@@ -151,7 +151,7 @@ def _reading(entry: Mapping[str, Any], row: Mapping[Any, Any]) -> str:
     )
 
 
-def _said(row: Mapping[Any, Any]) -> str:
+def _said(row: Mapping[str, Any]) -> str:
     if row["answered"]:
         unplaced = row["span_start"] < 0
         note = " <small>its place in the text is not known, so it is not marked</small>" if unplaced else ""
@@ -160,7 +160,7 @@ def _said(row: Mapping[Any, Any]) -> str:
     return f"nothing{closest}"
 
 
-def _marks(row: Mapping[Any, Any]) -> list[Mark]:
+def _marks(row: Mapping[str, Any]) -> list[Mark]:
     marks = [
         Mark(start, start + len(answer), "gold")
         for answer, start in zip(row["answers"], row["answer_starts"], strict=True)
@@ -188,5 +188,13 @@ def _excerpt(context: str, marks: Sequence[Mark]) -> Any:
     return surroundings(context, first, last)
 
 
-def _row(opened: OpenedRun, example: str) -> dict[Any, Any]:
-    return opened.decided.iloc[opened.rows[example]].to_dict()
+_COLUMNS = (
+    *("id", "title", "question", "context", "answers", "answer_starts", "prediction", "answered", "outcome"),
+    *("null_score_diff", "exact", "f1", "rouge1_f", "span", "span_start", "span_end", "windows"),
+)
+
+
+def _row(opened: OpenedRun, example: str) -> dict[str, Any]:
+    """One question's columns; taken one by one, since a row of mixed types is slow to make."""
+    at = opened.rows[example]
+    return {name: opened.decided[name].iat[at] for name in _COLUMNS}
