@@ -109,7 +109,7 @@ def _details(found: Mapping[str, Any]) -> str:
     rows = [
         ("Data", "<br>".join(_set(each) for each in found["sets"])),
         ("Made unanswerable", f"{found['negatives']:,} questions" if found["negatives"] else "none"),
-        ("Held out", f"{found['held_out']:,} questions, read {found['evaluations']} times in training"),
+        ("Held out", f"{found['held_out']:,} questions, read {found['evaluations']}× in training"),
         ("Questions", _histogram(found["questions"])),
         ("Texts", _histogram(found["contexts"])),
         ("Device", f"{_device(found['device'])}, {escape(found['precision'])}"),

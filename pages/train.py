@@ -265,9 +265,13 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, wa
         allowed = may(request, access)
         asked = _address(request)
         view = look(watcher, asked.get("job"), asked.get("compare", ""))
+        named = asked.get("job", "")
+        gone = named and named not in {job.id for job in view.jobs}
+        says = f"There is no training job “{named[:40]}” here any more; this is another one." if view.jobs else ""
         return {
             **opened(parts.form),
             **_shown(parts, view, {}, request, access),
+            parts.trouble: notice(says) if gone and says else "",
             parts.form.column: gr.Column(visible=allowed),
             parts.refused: gr.HTML(notice(why_not(access)), visible=not allowed),
         }

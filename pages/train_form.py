@@ -32,6 +32,7 @@ from pages.training import (
     form_of_config,
     needs_of,
     require_good_data,
+    require_sense,
 )
 from pages.verdict import notice
 from reader.errors import BadData, BadUsage, ReaderboardError
@@ -151,7 +152,7 @@ def lay_out_form(visible: bool) -> FormParts:
         own["data_check"] = gr.HTML(elem_id="data-check")
         own["skip_bad"] = gr.Checkbox(label="Train without these rows", visible=False, elem_id="skip-bad")
         with gr.Row(elem_id="length"):
-            own["amount"] = gr.Number(first.form.amount, label="How long", minimum=0, min_width=100)
+            own["amount"] = gr.Number(first.form.amount, label="How long", min_width=100)
             own["unit"] = gr.Radio(
                 ["steps", "epochs"], value=first.form.unit, show_label=False, min_width=100, elem_id="unit"
             )
@@ -349,6 +350,7 @@ def _wire_checking(parts: FormParts, access: Access, shelf: Shelf) -> None:
         try:
             require(request, access)
             config = checked_config("train", config_from(parts, values, shelf, request, access))
+            require_sense(config)
             require_good_data(config)
             yield {parts.found: _busy("Looking at the data …"), parts.check: gr.Button("Checking", interactive=False)}
             for told in check(config):
@@ -411,7 +413,10 @@ def _wire_files(parts: FormParts, access: Access, shelf: Shelf) -> None:
 def _config_in(file: Path) -> Mapping[str, Any]:
     if file.stat().st_size > LARGEST_CONFIG:
         raise BadUsage("That is too large for the settings of a training. Choose a file that Save settings wrote.")
-    config = read_json(file)
+    try:
+        config = read_json(file)
+    except BadData:
+        raise BadUsage("That file is no JSON. Choose one that Save settings wrote.") from None
     if not isinstance(config, dict):
         raise BadUsage("That file holds no settings. Choose one that Save settings wrote.")
     return config

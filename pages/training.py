@@ -16,7 +16,7 @@ from reader.hub import require_hub
 from reader.job_options import checked_config
 from reader.jobs import Job, create_job, list_jobs
 from reader.processes import usable_devices
-from reader.recipes import MOST_PROBES, RecipeName
+from reader.recipes import MOST_PROBES, RecipeName, TrainOptions
 from reader.settings import home
 
 HELD_OUT = ""  # stands in the picker of what is evaluated on for the held-out questions
@@ -128,16 +128,16 @@ NUMBERS: dict[str, Limits] = {
     "unanswerable": Limits("The unanswerable share", 0, 0.99),
     "negatives": Limits("The share of made negatives", 0, 3),
     "held_out": Limits("The held-out share", 0, 0.5),
-    "batch_size": Limits("The batch size", 1, whole=True),
-    "gradient_accumulation": Limits("The number of parts of a batch", 1, whole=True),
+    "batch_size": Limits("The batch size", 1, 65_536, whole=True),
+    "gradient_accumulation": Limits("The number of parts of a batch", 1, 65_536, whole=True),
     "warmup": Limits("The warm-up", 0, 1),
     "weight_decay": Limits("The weight decay", 0, 1),
-    "max_seq_length": Limits("The window", 16, whole=True),
-    "doc_stride": Limits("The overlap of windows", 0, whole=True),
-    "evaluations": Limits("The number of evaluations", 1, whole=True),
-    "patience": Limits("The evaluations to wait", 0, whole=True),
-    "processes": Limits("The number of processes", 1, whole=True),
-    "seed": Limits("The seed", 0, whole=True),
+    "max_seq_length": Limits("The window", 16, 100_000, whole=True),
+    "doc_stride": Limits("The overlap of windows", 0, 100_000, whole=True),
+    "evaluations": Limits("The number of evaluations", 1, 100_000, whole=True),
+    "patience": Limits("The evaluations to wait", 0, 100_000, whole=True),
+    "processes": Limits("The number of processes", 1, 1_024, whole=True),
+    "seed": Limits("The seed", 0, 2**32 - 1, whole=True),
 }
 PRECISIONS = ("", "fp32", "bf16", "fp16")
 _TEXTS = ("base", "cap", "eval_data", "baseline", "precision", "probe", "probe_text")
@@ -224,12 +224,23 @@ def start_once(config: Mapping[str, Any]) -> Job:
     To be called by one thread at a time. Raises `BadUsage`, `JobError`, and `BadData` for what would fail anyway.
     """
     checked = checked_config("train", config)
+    require_sense(checked)
     require_good_data(checked)
     for job in list_jobs()[:1]:
         # Whichever way the clock was moved in between.
         if job.config == checked and abs(time.time() - job.created) < DOUBLE_CLICK:
             return job
     return create_job("train", checked)
+
+
+def require_sense(config: Mapping[str, Any]) -> None:
+    """Refuse what the command would refuse, before a job waits for its turn to hear it. Raises `BadUsage`."""
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in config.items()
+        if name in TrainOptions.__dataclass_fields__
+    }
+    TrainOptions(**known)
 
 
 def require_good_data(config: Mapping[str, Any]) -> None:

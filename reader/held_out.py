@@ -65,8 +65,7 @@ class HeldOut:
         if judged.has_answer.all():
             threshold = reader.config.null_score_diff_threshold
         else:
-            # To two decimals, as it is shown: the part it is chosen on does not tell more.
-            threshold = round(choose_threshold(judged, odds, weights=weights)[0], 2)
+            threshold = between(choose_threshold(judged, odds, weights=weights)[0], odds)
         exact, f1 = apply_threshold(judged, odds, threshold)
         figures = {
             "threshold": threshold,
@@ -111,6 +110,23 @@ def choose_weights(
         threshold_chosen_on=_chosen_on(held_out),
     )
     return replace(checkpoint, config=config), figures
+
+
+def between(threshold: float, odds: NDArray[np.float64]) -> float:
+    """The middle of all thresholds that decide these questions alike, to two decimals where that decides alike, too.
+
+    At its lower end a question's own margin would be the threshold: the next text that is a little less sure would get
+    no answer, and so would this one when the weights are rounded.
+    """
+    above = odds[odds > threshold]
+    if not len(above):
+        return round(threshold + 0.005, 2)
+    if len(above) == len(odds):
+        return round(threshold - 0.005, 2)
+    upper = float(above.min())
+    middle = (threshold + upper) / 2
+    rounded = round(middle, 2)
+    return rounded if threshold <= rounded < upper else middle
 
 
 def _told(probe: Example, answer: Answer) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def print_preflight(found: Preflight) -> None:
     share = found.unanswerable / found.examples
     lines = [
         ("data", f"{found.examples:,} questions to learn from, {share:.0%} of them not answerable"),
-        ("held out", f"{found.held_out:,} questions, read {found.evaluations} times in training"),
+        ("held out", f"{found.held_out:,} questions, read {found.evaluations}× in training"),
         ("windows", f"{found.features:,}"),
         ("steps", f"{found.steps:,}, {found.seconds_per_step:.2f} s each on {found.device} in {found.precision}"),
         ("time", f"{said_time(found.seconds)} in all"),

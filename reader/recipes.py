@@ -77,6 +77,15 @@ ARTICLE_FAULTS = (
 _MORE_THAN_0 = ("epochs", "max_steps", "learning_rate", "batch_size", "max_seq_length", "evaluations", "processes")
 _FROM_0 = ("weight_decay", "seed", "doc_stride", "average_last", "patience")
 MOST_PROBES = 8  # each is answered, told and shown at every evaluation
+# More cannot be meant, and would be prepared for until the memory is full.
+_MOST = {
+    "max_steps": 10_000_000,
+    "epochs": 10_000,
+    "batch_size": 65_536,
+    "max_seq_length": 100_000,
+    "evaluations": 100_000,
+    "processes": 1_024,
+}
 _LARGEST_SEED = 2**32 - 1  # numpy's, which the Trainer seeds too
 
 
@@ -123,6 +132,11 @@ class TrainOptions:
             self._require(name, "a number over 0", lambda value: value > 0)
         for name in _FROM_0:
             self._require(name, "a number from 0", lambda value: value >= 0)
+        for name, most in _MOST.items():
+            if (getattr(self, name) or 0) > most:
+                raise BadUsage(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; expected a number up to {most:,}."
+                )
         self._require("seed", f"a number up to {_LARGEST_SEED}", lambda value: value <= _LARGEST_SEED)
         self._require("layer_decay", "a number over 0, up to 1", lambda value: 0 < value <= 1)
         self._require("warmup", "a share from 0 to 1", lambda value: 0 <= value <= 1)
@@ -142,12 +156,16 @@ class TrainOptions:
                 f"--cap is given {len(self.cap)} times for {len(self.data)} data sets; expected it once, or once for "
                 "each --data in their order, each a number of questions (0: all)."
             )
+        if len(set(self.data)) < len(self.data):
+            raise BadUsage("A data set is named twice. Name each once; for more of it, train for more epochs.")
         batch, parts = self.settings.batch_size, self.gradient_accumulation
         if parts < 1 or batch % (parts * self.processes):
-            among = f", each shared by {self.processes} processes" if self.processes > 1 else ""
+            how = [f"read in {parts} equal parts"] * (parts != 1) + [f"shared by {self.processes} processes"] * (
+                self.processes > 1
+            )
             raise BadUsage(
-                f"A batch of {batch} windows cannot be read in {parts} equal parts{among} (--batch-size, "
-                "--gradient-accumulation, --processes)."
+                f"A batch of {batch} windows cannot be {' and '.join(how)}: choose numbers that divide it "
+                "(--batch-size, --gradient-accumulation, --processes)."
             )
         if self.recipe == "article" and (self.warmup is not None or self.doc_stride is not None):
             raise BadUsage(

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reader.checkpoints import load_checkpoint
 from reader.errors import BadUsage
 from reader.examples import Example, load_examples
-from reader.held_out import HeldOut
+from reader.held_out import HeldOut, between
 from reader.training_data import load_training_data, pick_probes
 from tests import tiny_models
 from tests.tiny_training import Events, options, train, write_data
@@ -83,6 +84,24 @@ def test_ones_own_probes_are_answered_instead(base: Path, data: Path, tmp_path: 
 def test_probes_that_cannot_be_asked_are_refused(chosen: dict[str, Any], sentence: str, base: Path, data: Path) -> None:
     with pytest.raises(BadUsage, match=sentence):
         options(base, data, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "odds", "expected"),
+    [
+        (-10.03, [-12.0, -10.03, 3.0, 5.0], -3.515),  # well away from both kinds of question
+        (1.0, [0.0, 1.0, 1.008], 1.0),
+        (1.001, [0.0, 1.001, 1.004], 1.0025),  # two decimals would decide otherwise
+        (7.0, [1.0, 7.0], 7.0),  # it answers everything
+        (0.9999, [1.0, 7.0], 0.99),  # nothing
+    ],
+)
+def test_a_threshold_lies_between_the_questions_that_it_tells_apart(
+    threshold: float, odds: list[float], expected: float
+) -> None:
+    chosen = between(threshold, np.array(odds))
+    assert chosen == pytest.approx(expected, abs=0.006)
+    assert [value > chosen for value in odds] == [value > threshold for value in odds]
 
 
 def test_the_probes_picked_are_two_with_an_answer_and_one_without(data: Path) -> None:

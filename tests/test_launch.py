@@ -224,7 +224,7 @@ def test_a_process_that_was_killed_is_told_of(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    with pytest.raises(BadUsage, match="equal parts, each shared by 5 processes"):
+    with pytest.raises(BadUsage, match="cannot be shared by 5 processes"):
         TrainOptions(base="embedded", data=("starter",), processes=5)
     assert asked(gradient_accumulation=3).at_once == 4
 

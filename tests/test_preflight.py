@@ -502,7 +502,7 @@ def test_the_command_says_what_it_found_a_line_each(base: Path, data: Path, tmp_
     printed, said = check(base, data, "--eval-data", str(data), "--out", str(tmp_path / "out"))
     lines = [(line[:14].strip(), line[15:]) for line in printed.splitlines()]
     assert lines[0] == ("data", "36 questions to learn from, 33% of them not answerable")
-    assert ("held out", "12 questions, read 2 times in training") in lines
+    assert ("held out", "12 questions, read 2× in training") in lines
     assert ("unlike it", "window: 64 tokens (the article: 384 tokens)") in lines
     told = dict(lines)
     assert told["steps"].startswith("8, 0.") and told["steps"].endswith(" s each on cpu in fp32")

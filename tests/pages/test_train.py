@@ -354,6 +354,22 @@ def test_data_with_bad_rows_start_nothing_unless_these_are_left_out(
     assert start_once(config | {"skip_bad": True}).state == "queued"
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"batch_size": 7, "gradient_accumulation": 2}, "cannot be read in 2 equal parts"),
+        ({"max_steps": 10**9}, "up to 10,000,000"),
+        ({"data": ["starter", "starter"]}, "named twice"),
+    ],
+)
+def test_what_cannot_be_meant_never_waits_in_the_queue(
+    change: dict[str, Any], sentence: str, reader_home: Path
+) -> None:
+    with pytest.raises(BadUsage, match=sentence):
+        start_once(config_of(PRESETS[QUICK].form, "embedded", ["starter"]) | change)
+    assert not (reader_home / "jobs").exists()
+
+
 # Watching
 
 
