@@ -136,6 +136,7 @@ def test_next_goes_on_across_pages(open_page: OpenPage) -> None:
 def test_a_link_opens_exactly_this_example(open_page: OpenPage) -> None:
     page = open_run(open_page)
     show(page, "false_answer")
+    expect(page.get_by_test_id("cell-0-0")).to_have_text("Which king is number 29?")
     page.get_by_test_id("cell-3-0").click()
     expect(page.locator("#judge-example-heading")).to_contain_text("Which king is number 26?")
     page.wait_for_url("**example=false-26**")
