@@ -24,6 +24,7 @@ from reader.metrics import OUTCOMES, metrics_at
 from reader.results import Run, RunSummary, list_runs, open_run, summarize, view
 from reader.settings import home
 from reader.slices import slicings
+from reader.sources import READERS
 from reader.views import judged, outcome_counts
 
 SHIPPED = "starter"  # what the page and links call the run that comes with the project
@@ -157,7 +158,10 @@ def data_name(source: str) -> str:
     """What a data set is called on the page: its file's name rather than the whole path."""
     if source == "starter":
         return "starter set"
-    return Path(source).name if Path(source).is_absolute() else source
+    path = Path(source)
+    # Hub ids have a slash, too, and no such ending.
+    is_file = path.is_absolute() or source.startswith(".") or path.suffix in READERS
+    return path.name if is_file else source
 
 
 def day_of(created: str) -> str:

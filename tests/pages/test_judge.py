@@ -175,6 +175,7 @@ def test_only_a_few_runs_stay_open(home: Path) -> None:
 def test_data_and_days_are_named_as_people_name_them() -> None:
     assert data_name("starter") == "starter set"
     assert data_name("/somewhere/dev-v2.0.json") == "dev-v2.0.json"
+    assert data_name("../data/dev-v2.0.json") == data_name("data/dev-v2.0.json") == "dev-v2.0.json"
     assert data_name("rajpurkar/squad_v2:validation") == "rajpurkar/squad_v2:validation"
     assert day_of("2026-01-04T07:05:09+00:00") == "4 Jan 2026, 07:05"
     assert day_of("once") == "once"
