@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -151,33 +152,32 @@ def _slider(opened: OpenedRun) -> gr.Slider:
 
 
 def _charts(parts: Parts, opened: OpenedRun) -> Changes:
-    """What the margins tell; nothing of it for a run without margins."""
-    plots = (parts.chart, parts.recall, parts.margins, parts.reliability)
+    """What the margins tell; a drawing for which the run has nothing is not there."""
+    drawn = drawings(opened)
+    plots = {"chart": parts.chart, "recall": parts.recall, "margins": parts.margins, "reliability": parts.reliability}
+    return {plot: gr.Plot(drawn.get(name), visible=name in drawn) for name, plot in plots.items()}
+
+
+def drawings(opened: OpenedRun) -> dict[str, Any]:
+    """The figures of a run's margins and probabilities, by name; none for a run without margins."""
     found = opened.figures["thresholds"]
     if found is None:
-        return dict.fromkeys(plots, gr.Plot(visible=False))
+        return {}
     own = judged(opened.run.examples)
     marks = {"own": found["own"]["threshold"], "oracle": found["oracle"]["threshold"], "0": 0.0}
     if found["cross_fitted"] is not None:
         # Two thresholds, one for each half; their middle is where the mark stands.
         halves = [at for at in found["cross_fitted"]["thresholds"] if at is not None]
         marks |= {"cross-fitted, middle": sum(halves) / len(halves)} if halves else {}
-    drawn = {
-        parts.chart: threshold_chart(
-            curves(own, opened.margins), {name: at for name, at in marks.items() if at is not None}
-        ),
-        parts.margins: histogram_chart(histograms(opened.margins, own.has_answer)),
-    }
-    try:
-        drawn[parts.recall] = recall_chart(precision_recall(opened.margins, own.has_answer))
-    except BadRun:
-        drawn[parts.recall] = None
-    try:
+    over_thresholds = curves(own, opened.margins)
+    drawn = {"chart": threshold_chart(over_thresholds, {name: at for name, at in marks.items() if at is not None})}
+    with suppress(BadRun):  # every question has an answer
+        drawn["recall"] = recall_chart(precision_recall(opened.margins, own.has_answer))
+    drawn["margins"] = histogram_chart(histograms(opened.margins, own.has_answer))
+    with suppress(BadRun):  # no probabilities were kept
         probability = opened.decided["no_answer_probability"].to_numpy(dtype=np.float64)
-        drawn[parts.reliability] = reliability_chart(reliability(probability, ~own.has_answer))
-    except BadRun:
-        drawn[parts.reliability] = None
-    return {plot: gr.Plot(drawn[plot], visible=drawn[plot] is not None) for plot in plots}
+        drawn["reliability"] = reliability_chart(reliability(probability, ~own.has_answer))
+    return drawn
 
 
 def _styling(outcomes: list[str], columns: tuple[str, ...]) -> list[list[str]]:

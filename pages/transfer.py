@@ -13,6 +13,7 @@ import gradio as gr
 from pages.access import Access, require
 from pages.data_sets import find_data
 from pages.judge_layout import EXPORTS
+from pages.judge_shown import drawings
 from pages.runs import OpenedRun
 from reader.errors import BadUsage
 from reader.examples import load_examples
@@ -71,6 +72,20 @@ def take_out(opened: OpenedRun, other: OpenedRun | None, form: str | None) -> Pa
         return zip_run(run, folder / f"{name}.zip")
     if form == as_report:
         target = folder / f"{name}.html"
-        write_text(target, report(run, threshold=at, other=other.run if other else None))
+        write_text(target, report(run, threshold=at, other=other.run if other else None, charts=_charts(opened)))
         return target
     raise BadUsage(f"A run is taken out as one of: {', '.join(EXPORTS)}.")
+
+
+# In the report a drawing takes the page's colour for its words, in light and dark; plotly would write them dark blue.
+_CHART_STYLE = "<style>.chart .js-plotly-plot text { fill: currentColor !important; }</style>"
+
+
+def _charts(opened: OpenedRun) -> list[str]:
+    """The run's drawings as HTML that asks for nothing: plotly's own script goes along with the first."""
+    drawn = drawings(opened).values()
+    return [
+        _CHART_STYLE * (number == 0)
+        + figure.to_html(full_html=False, include_plotlyjs=number == 0, config={"displayModeBar": False})
+        for number, figure in enumerate(drawn)
+    ]

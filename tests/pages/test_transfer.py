@@ -116,7 +116,9 @@ def test_a_run_goes_out_at_its_threshold_in_every_form(form: str, home: Path, op
     elif file.suffix == ".parquet":
         assert not pd.read_parquet(file)["answered"].any()
     else:
-        assert file.suffix == ".html" and "−100.00" in file.read_text("utf-8")
+        html = file.read_text("utf-8")
+        assert file.suffix == ".html" and "−100.00" in html
+        assert html.count('class="plotly-graph-div"') == 4, "with its drawings"
 
 
 def test_no_other_form_is_known(opened: OpenedRun) -> None:
