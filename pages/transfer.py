@@ -78,7 +78,11 @@ def take_out(opened: OpenedRun, other: OpenedRun | None, form: str | None) -> Pa
 
 
 # In the report a drawing takes the page's colour for its words, in light and dark; plotly would write them dark blue.
-_CHART_STYLE = "<style>.chart .js-plotly-plot text { fill: currentColor !important; }</style>"
+_CHART_STYLE = (
+    "<style>.chart .js-plotly-plot text { fill: currentColor !important; }"
+    ".chart .gridlayer path { stroke: currentColor !important; stroke-opacity: 0.15 !important; }"
+    ".chart .shapelayer path { stroke: currentColor !important; stroke-opacity: 0.6 !important; }</style>"
+)
 
 
 def _charts(opened: OpenedRun) -> list[str]:
