@@ -37,11 +37,12 @@ const note = () => {
     const shown = element.querySelector("[data-link]");
     if (!shown) return;
     const address = new URL(window.location);
+    // Whoever has gone on to another tab meanwhile keeps that one's address.
+    if (address.searchParams.get("tab") !== "judge") return;
     for (const [name, value] of Object.entries(JSON.parse(shown.dataset.link))) {
         if (value) address.searchParams.set(name, value);
         else address.searchParams.delete(name);
     }
-    address.searchParams.set("tab", "judge");
     history.replaceState(null, "", address);
 };
 note();
