@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -18,6 +19,13 @@ from reader.usage import Meter, forget_peak, gpu_busy, memory_available, memory_
 ROOT = Path(__file__).parents[1]
 
 
+def held(size: int) -> mmap.mmap:
+    """Memory of this process that was not there before: an array may be put where another one was."""
+    memory = mmap.mmap(-1, size)
+    memory.write(b"x" * size)
+    return memory
+
+
 def test_a_meter_looks_at_this_process_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(reader.usage, "time", SimpleNamespace(monotonic=lambda: now))
@@ -26,14 +34,14 @@ def test_a_meter_looks_at_this_process_every_few_seconds(monkeypatch: pytest.Mon
     first = meter.read()
     assert 1e6 < first.memory <= first.memory_total == memory_total()
     assert first.busy is not None and 0 <= first.busy <= 1
-    ballast = np.ones(10_000_000)  # 80 MB
+    ballast = held(80_000_000)
     now += reader.usage._EVERY - 0.1
     assert meter.read() is first
     now += 0.1
     second = meter.read()
     assert second.memory > first.memory + 60e6
     assert meter.read() is second
-    del ballast
+    ballast.close()
 
 
 def test_a_process_is_as_busy_as_the_share_of_its_cores_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +101,11 @@ def test_what_others_hold_in_a_container_is_not_available(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
 def test_a_peak_is_forgotten() -> None:
-    ballast = np.ones(25_000_000)  # 200 MB
+    ballast = held(200_000_000)
     peak = peak_memory()
-    held = psutil.Process().memory_info().rss
-    del ballast
-    assert peak is not None and peak >= held - 10e6
+    resident = psutil.Process().memory_info().rss
+    ballast.close()
+    assert peak is not None and peak >= resident - 10e6
     assert peak_memory() == pytest.approx(peak, abs=10e6)
     forget_peak()
     assert (peak_memory() or 0) < peak - 150e6
