@@ -29,7 +29,8 @@ MASTHEAD = '<header class="masthead"><h1>Readerboard</h1><p>Ask a reader, train 
 def build(access: Access) -> gr.Blocks:
     """The whole app, ready to launch; nothing is loaded, read or fetched here."""
     shelf = Shelf()
-    with gr.Blocks(title="Readerboard", analytics_enabled=False) as demo:
+    # Downloads and uploads lie in Gradio's cache; every ten minutes those that are a day old go.
+    with gr.Blocks(title="Readerboard", analytics_enabled=False, delete_cache=(600, 86_400)) as demo:
         gr.HTML(MASTHEAD)
         with gr.Tabs(elem_id=TABS):
             with gr.Tab("Ask", id="ask") as ask_tab:

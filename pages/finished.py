@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from html import escape
 from pathlib import Path
 
 import gradio as gr
 
 from pages.access import Access, hub_token, require
+from pages.scratch import scratch
 from reader.errors import BadUsage, JobError
 from reader.jobs import Job, read_job
 from reader.publish import push_reader, zip_reader
@@ -23,7 +23,7 @@ def zip_of(job_id: str, request: gr.Request, access: Access) -> Path:
     """Zip the job's reader, for those who may. Raises `ReaderboardError`."""
     require(request, access)
     job = _finished(job_id)
-    return zip_reader(job.folder / "reader", Path(tempfile.mkdtemp()) / f"reader-{job.id}.zip")
+    return zip_reader(job.folder / "reader", scratch() / f"reader-{job.id}.zip")
 
 
 def push(job_id: str, name: str, token: str, private: bool, request: gr.Request, access: Access) -> str:

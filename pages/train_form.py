@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +15,7 @@ from pages.access import Access, require
 from pages.checking import check, findings
 from pages.data_sets import ENDINGS, STARTER, UPLOAD, check_data, data_label, find_data, keep_upload, list_data
 from pages.readers import EMBEDDED, Choice, Shelf, find_reader, list_readers
+from pages.scratch import scratch
 from pages.training import (
     ARTICLE,
     BASELINE,
@@ -389,7 +389,7 @@ def _wire_files(parts: FormParts, access: Access, shelf: Shelf) -> None:
             config = checked_config("train", config_from(parts, values, shelf, request, access))
         except ReaderboardError as error:
             return {parts.found: notice(str(error), "alarm")}
-        file = Path(tempfile.mkdtemp()) / "training.json"
+        file = scratch() / "training.json"
         file.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", "utf-8")
         return {parts.saved: gr.DownloadButton(value=str(file)), parts.found: ""}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pages.data_sets import find_data
 from pages.judge_layout import EXPORTS
 from pages.judge_shown import drawings
 from pages.runs import OpenedRun
+from pages.scratch import scratch
 from reader.errors import BadUsage
 from reader.examples import load_examples
 from reader.exports import (
@@ -57,7 +57,7 @@ def take_in(
 
 def take_out(opened: OpenedRun, other: OpenedRun | None, form: str | None) -> Path:
     """Write the run as read at its threshold in one of `EXPORTS`; returns the file. Raises `ReaderboardError`."""
-    folder = Path(tempfile.mkdtemp())
+    folder = scratch()
     name = re.sub(r"[^\w.]+", "-", opened.key).strip("-.")
     run, at = opened.run, opened.threshold
     official, csv, parquet, whole, as_report = EXPORTS
