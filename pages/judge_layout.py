@@ -204,8 +204,10 @@ def _lay_out_making(own: dict[str, Any]) -> None:
         own["evaluate"] = gr.Button("Evaluate", variant="primary", scale=0, min_width=120, elem_id="judge-evaluate")
     own["evaluate_says"] = gr.HTML(elem_id="judge-evaluate-says")
     with gr.Row(elem_id="judge-import"):
-        own["predictions"] = gr.File(label="predictions.json", file_types=[".json"], height=110)
-        own["null_odds"] = gr.File(label="null_odds.json, if there is one", file_types=[".json"], height=110)
+        own["predictions"] = gr.File(label="predictions.json", file_types=[".json"], height=160, elem_classes="drop")
+        own["null_odds"] = gr.File(
+            label="null_odds.json, if there is one", file_types=[".json"], height=160, elem_classes="drop"
+        )
         with gr.Column(min_width=200):
             own["import_name"] = gr.Textbox(label="Whose predictions, on the data set above", max_lines=1)
             own["import_run"] = gr.Button("Import", min_width=120, elem_id="judge-import-now")
