@@ -117,12 +117,15 @@ def marked_text(excerpt: Excerpt, marks: Sequence[Mark]) -> str:
 
 
 def reading_view(excerpt: Excerpt, marks: Sequence[Mark] = (), *, label: str = "Text") -> str:
-    """A text to read, with its marks; what an excerpt leaves out is said before and after it."""
+    """A text to read, with its marks; what an excerpt leaves out is said before and after it.
+
+    ``data-start`` tells a script where in the whole text it begins (in code points).
+    """
     before, after = excerpt.start, excerpt.total - excerpt.end
     return (
         f'<div class="reading" role="region" tabindex="0" aria-label="{escape(label)}">'
         + (f'<p class="left-out">… {before:,} characters before</p>' if before else "")
-        + f'<div class="reading-text" dir="auto">{marked_text(excerpt, marks)}</div>'
+        + f'<div class="reading-text" dir="auto" data-start="{excerpt.start}">{marked_text(excerpt, marks)}</div>'
         + (f'<p class="left-out">{after:,} characters after …</p>' if after else "")
         + "</div>"
     )
