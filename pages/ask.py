@@ -2,30 +2,44 @@
 
 The reader reads once. What it found, the `Asked` of this visitor, stays in the session, and the threshold decides
 over it again as often as somebody moves the slider, without the model. What asking does is in asking.py, how an
-answer looks in verdict.py; here the tab is laid out and wired.
+answer looks in verdict.py, where the parts stand in ask_layout.py; here they are wired. The sections below the text
+are each a file of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from pages import history, second
 from pages.access import Access
-from pages.asking import ask, endpoint, example_label, is_number, open_with, what_is_missing, what_takes_time
+from pages.ask_layout import READY, Parts, layout
+from pages.asking import (
+    READING,
+    ask,
+    check_length,
+    endpoint,
+    example_label,
+    is_number,
+    what_is_missing,
+    what_takes_time,
+)
+from pages.dropped import ENDINGS, Source, take_in, what_came
+from pages.links import link_shown, link_to, open_with
 from pages.readers import EMBEDDED, Shelf, find_reader, list_readers
-from pages.verdict import WIDEST, Asked, marked, notice, plain, readings, scale, signed, verdict
+from pages.standing import text_of
+from pages.verdict import Asked, marked, notice, plain, readings, scale, signed, verdict
 from reader.errors import ReaderboardError
 from reader.examples import load_examples
 
-READING_AT_ONCE = 4  # questions read at the same time; the others wait their turn
+LONGEST_EDIT = 300_000  # characters that a browser's text box takes well
 
 # What only lays things out does not wait in the queue behind what reads.
 PLAIN: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-READY = "Press Ask: the answer will be marked in the text."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 
 # So that typing searches a picker's list, instead of going on after the name that stands there.
@@ -40,127 +54,6 @@ SCROLL_TO_ANSWER = """() => requestAnimationFrame(() => {
 })"""
 
 
-# How it is laid out
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The tab's components."""
-
-    question: gr.Textbox
-    ask: gr.Button
-    example: gr.Dropdown
-    reader: gr.Dropdown
-    verdict: gr.HTML
-    decision: gr.Column
-    scale: gr.HTML
-    threshold: gr.Slider
-    own: gr.Button
-    edit: gr.Button
-    done: gr.Button
-    text: gr.HTML
-    context: gr.Textbox
-    readings: gr.HTML
-    asked: gr.State
-    chosen: gr.State
-
-    @property
-    def answered(self) -> list[Any]:
-        """What changes with an answer, and with its absence."""
-        return [
-            self.asked,
-            self.chosen,
-            self.verdict,
-            self.text,
-            self.context,
-            self.edit,
-            self.done,
-            self.decision,
-            self.scale,
-            self.threshold,
-            self.own,
-            self.readings,
-        ]
-
-
-def layout() -> Parts:
-    """One column on a phone; two from a tablet on, by the grid in style.css."""
-    with gr.Column(elem_id="ask"):
-        with gr.Row(elem_id="ask-question"):
-            question = gr.Textbox(
-                label="Question",
-                placeholder="What would you like to know from the text?",
-                lines=1,  # so Enter asks, and Shift + Enter breaks the line
-                max_lines=4,
-                autofocus=True,
-                elem_id="ask-question-text",
-                scale=1,
-            )
-            # Asking waits until the page is filled.
-            button = gr.Button(
-                "Ask", variant="primary", interactive=False, elem_id="ask-button", scale=0, min_width=110
-            )
-        with gr.Column(elem_id="ask-pick"):
-            example = gr.Dropdown([], label="Example", elem_id="ask-example", num_choices_shown=None)
-            reader = gr.Dropdown(
-                [("embedded", EMBEDDED)],
-                value=EMBEDDED,
-                label="Reader: pick one, or type a Hub id",
-                allow_custom_value=True,
-                elem_id="ask-reader",
-            )
-        verdict = gr.HTML(notice(READY), elem_id="ask-verdict")
-        with gr.Column(visible=False, elem_id="ask-decision") as decision:
-            scale = gr.HTML(elem_id="ask-scale")
-            threshold = gr.Slider(
-                -WIDEST,
-                WIDEST,
-                0.0,
-                step=0.01,
-                label="Threshold: answers while the margin is left of it",
-                buttons=[],
-                elem_id="ask-threshold",
-            )
-            own = gr.Button("", size="sm", visible=False, elem_id="ask-own-threshold")
-        with gr.Column(elem_id="ask-text"):
-            with gr.Row(elem_id="ask-text-head"):
-                gr.HTML("<h2>Text</h2>")
-                edit = gr.Button("Edit text", size="sm", scale=0, min_width=100, elem_id="ask-edit")
-                done = gr.Button("Done", size="sm", scale=0, min_width=100, visible=False, elem_id="ask-done")
-            text = gr.HTML(elem_id="ask-reading")
-            context = gr.Textbox(
-                label="Text",
-                show_label=False,
-                placeholder="Paste the text to read here.",
-                lines=14,
-                max_lines=24,
-                visible=False,
-                elem_id="ask-context",
-            )
-        readings = gr.HTML(elem_id="ask-readings")
-    return Parts(
-        question=question,
-        ask=button,
-        example=example,
-        reader=reader,
-        verdict=verdict,
-        decision=decision,
-        scale=scale,
-        threshold=threshold,
-        own=own,
-        edit=edit,
-        done=done,
-        text=text,
-        context=context,
-        readings=readings,
-        asked=gr.State(),
-        chosen=gr.State(),
-    )
-
-
-# How it is wired
-
-
 def reader_choices() -> list[tuple[str, str]]:
     """The readers to pick from, for a dropdown."""
     return [(choice.label, choice.name) for choice in list_readers()]
@@ -170,33 +63,41 @@ def build(demo: gr.Blocks, tab: gr.Tab, access: Access, shelf: Shelf) -> None:
     """Lay the tab out and wire it; to be called inside it."""
     parts = layout()
     _wire_asking(parts, access, shelf)
-    _wire_threshold(parts)
+    _wire_decision(parts)
     _wire_text(parts)
     _wire_opening(demo, tab, parts)
+    _build_sections(demo, parts, access, shelf)
     _offer_endpoint(access, shelf)
 
 
-def _shown(parts: Parts, asked: Asked, chosen: float | None) -> dict[Any, Any]:
+# What is shown
+
+
+def _shown(parts: Parts, asked: Asked, text: str, chosen: float | None) -> dict[Any, Any]:
     """What the page shows once a reader has answered."""
-    return _decided(parts, asked, chosen) | {
+    return _decided(parts, asked, text, chosen) | {
         parts.text: gr.HTML(marked(asked), visible=True),
-        parts.context: gr.Textbox(visible=False),
+        parts.context: gr.Textbox("", visible=False),
+        parts.held: text,
         parts.edit: gr.Button(visible=True),
         parts.done: gr.Button(visible=False),
+        parts.copy: gr.Button(visible=True),
         parts.decision: gr.Column(visible=asked.answer.best is not None),
-        parts.scale: scale(asked),
         parts.threshold: gr.Slider(minimum=-asked.ends, maximum=asked.ends, value=asked.answer.threshold),
     }
 
 
-def _decided(parts: Parts, asked: Asked, chosen: float | None) -> dict[Any, Any]:
+def _decided(parts: Parts, asked: Asked, text: str, chosen: float | None) -> dict[Any, Any]:
     """What changes with the decision alone. The slider is not in it: it would jump back under a moving finger."""
     own = asked.own_threshold
     return {
         parts.asked: asked,
         parts.chosen: chosen,
         parts.verdict: verdict(asked),
+        parts.scale: scale(asked),
         parts.readings: readings(asked),
+        parts.note: "",
+        parts.entry: history.entry(asked, chosen, text),
         parts.own: gr.Button(
             f"Back to the reader's own threshold, {signed(own)}", visible=asked.answer.threshold != own
         ),
@@ -209,42 +110,65 @@ def _unasked(parts: Parts, says: str = "") -> dict[Any, Any]:
         parts.asked: None,
         parts.verdict: says or notice(READY),
         parts.decision: gr.Column(visible=False),
+        parts.copy: gr.Button(visible=False),
+        parts.note: "",
+        parts.entry: history.no_entry(),
         parts.readings: "",
     }
 
 
+def _reading(parts: Parts, text: str) -> dict[Any, Any]:
+    """The text to read, rather than to edit; to edit where there is none."""
+    there = bool(text.strip())
+    return {
+        parts.text: gr.HTML(plain(text), visible=there),
+        parts.context: gr.Textbox("" if there else text, visible=not there),
+        parts.held: text if there else "",
+        parts.edit: gr.Button(visible=there),
+        parts.done: gr.Button(visible=False),
+    }
+
+
+# What happens
+
+
 def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
     def answer(
-        question: str | None, context: str | None, name: str | None, chosen: float | None, request: gr.Request
+        question: str | None,
+        typed: str | None,
+        held: str,
+        source: Source | None,
+        name: str | None,
+        chosen: float | None,
+        request: gr.Request,
     ) -> Iterator[dict[Any, Any]]:
         # None where Enter was quicker than the page.
-        question, context = question or "", context or ""
-        missing = what_is_missing(question, context)
+        question, text, name = question or "", text_of(typed, held), name or EMBEDDED
+        missing = what_is_missing(question, text)
         if missing:
             yield _unasked(parts, notice(missing))
             return
         try:
-            found = find_reader(name or EMBEDDED, shelf, request, access)
+            found = find_reader(name, shelf, request, access)
             yield {
-                parts.verdict: notice(what_takes_time(shelf, found, context), "busy"),
+                parts.verdict: notice(what_takes_time(shelf, found, text), "busy"),
                 parts.ask: gr.Button("Reading…", interactive=False),
             }
-            asked = ask(shelf, found, question, context, chosen)
+            pages = source.pages_of(text) if source else ()
+            asked = ask(shelf, found, question, text, chosen, name=name, pages=pages)
         except ReaderboardError as error:
             yield _unasked(parts, notice(str(error), "alarm"))
             return
-        yield _shown(parts, asked, chosen)
+        yield _shown(parts, asked, text, chosen)
 
     asking = gr.on(
         [parts.ask.click, parts.question.submit],
         answer,
-        inputs=[parts.question, parts.context, parts.reader, parts.chosen],
+        inputs=[parts.question, *parts.standing.texts, parts.source, parts.reader, parts.chosen],
         outputs=[*parts.answered, parts.ask],
         show_progress="hidden",
         trigger_mode="once",
-        concurrency_id="reading",
-        concurrency_limit=READING_AT_ONCE,
-        api_visibility="private",
+        **READING,
     )
     # An event of its own, so that the button comes back whatever happened.
     asking.then(
@@ -260,88 +184,113 @@ def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
     )
 
 
-def _wire_threshold(parts: Parts) -> None:
-    def decide(asked: Asked | None, typed: Any) -> Any:
+def _wire_decision(parts: Parts) -> None:
+    def decide(asked: Asked | None, text: str, typed: Any) -> Any:
         if asked is None or not is_number(typed):  # such as the nothing between one number and the next
             return gr.skip()
         threshold = float(typed)
         again = asked.at_threshold(threshold)
-        changes = _decided(parts, again, threshold)
-        if again.answer.answered != asked.answer.answered:
-            changes[parts.text] = marked(again)
+        changes = _decided(parts, again, text, threshold)
+        if again.shown != asked.shown:
+            changes[parts.text] = marked(again.look_at(text))
         return changes
 
-    def decide_as_reader(asked: Asked | None) -> Any:
+    def decide_as_reader(asked: Asked | None, text: str) -> Any:
         if asked is None:
             return gr.skip()
-        return _shown(parts, asked.at_threshold(asked.own_threshold), None)
+        return _shown(parts, asked.at_threshold(asked.own_threshold).look_at(text), text, None)
+
+    def pick(asked: Asked | None, text: str, chosen: float | None, clicked: gr.EventData) -> Any:
+        wanted = str(clicked.reading)
+        reading = int(wanted) if wanted.lstrip("-").isdecimal() else None
+        if asked is None or (reading is not None and not -1 <= reading < len(asked.answer.alternatives)):
+            return gr.skip()
+        picked = asked.pick(reading, text)
+        if picked.shown == asked.at_threshold(asked.answer.threshold).shown:
+            picked = asked.pick(None, text)
+        return _decided(parts, picked, text, chosen) | {parts.text: marked(picked)}
 
     parts.threshold.input(
         decide,
-        inputs=[parts.asked, parts.threshold],
-        outputs=[parts.asked, parts.chosen, parts.verdict, parts.readings, parts.own, parts.text],
+        inputs=[parts.asked, parts.held, parts.threshold],
+        outputs=parts.decided,
         trigger_mode="always_last",
         preprocess=False,  # which would refuse what is not a number with an error
         **PLAIN,
     )
-    parts.own.click(
-        decide_as_reader,
-        inputs=parts.asked,
-        outputs=parts.answered,
-        **PLAIN,
-    )
+    parts.own.click(decide_as_reader, inputs=[parts.asked, parts.held], outputs=parts.answered, **PLAIN)
+    for readings_shown in (parts.readings, parts.verdict):
+        readings_shown.click(pick, inputs=[parts.asked, parts.held, parts.chosen], outputs=parts.decided, **PLAIN).then(
+            None, js=SCROLL_TO_ANSWER, api_visibility="private"
+        )
     # The margins of two readers are not comparable, so a threshold chosen for one says nothing to the next.
-    parts.reader.input(
-        lambda: {parts.chosen: None, **_unasked(parts)},
-        outputs=parts.answered,
-        **PLAIN,
-    )
+    parts.reader.input(lambda: {parts.chosen: None, **_unasked(parts)}, outputs=parts.answered, **PLAIN)
 
 
 def _wire_text(parts: Parts) -> None:
-    def edit() -> dict[Any, Any]:
+    def edit(text: str) -> dict[Any, Any]:
+        short = len(text) <= LONGEST_EDIT
+        says = "" if short else notice(f"{len(text):,} characters are too many to edit here: paste another text.")
         return {
             parts.text: gr.HTML(visible=False),
-            parts.context: gr.Textbox(visible=True),
+            parts.context: gr.Textbox(text if short else "", visible=True),
+            parts.held: "" if short else text,
+            parts.note: says,
             parts.edit: gr.Button(visible=False),
             parts.done: gr.Button(visible=True),
         }
 
-    def done(context: str, asked: Asked | None) -> dict[Any, Any]:
-        if not context.strip():
-            return _unasked(parts, notice(what_is_missing("", context)))
-        if asked is not None and asked.excerpt.is_of(context):
-            return _reading(parts, context) | {parts.text: gr.HTML(marked(asked), visible=True)}
-        return _reading(parts, context) | _unasked(parts)
+    def done(typed: str | None, held: str, asked: Asked | None) -> dict[Any, Any]:
+        text = text_of(typed, held)
+        if not text.strip():
+            return _unasked(parts, notice(what_is_missing("", text)))
+        if asked is not None and asked.excerpt.is_of(text):
+            return _reading(parts, text) | {parts.text: gr.HTML(marked(asked), visible=True), parts.note: ""}
+        return _reading(parts, text) | _unasked(parts)
+
+    def open_file(file: str | None) -> dict[Any, Any]:
+        try:
+            if not file or Path(file).suffix.lower() not in ENDINGS:
+                found = Path(file or "").suffix or "no ending"
+                return _unasked(parts, notice(f"A file of {', '.join(ENDINGS)} was expected; found {found}.", "alarm"))
+            text, source = take_in(Path(file))
+            check_length("", text)
+        except ReaderboardError as error:
+            return _unasked(parts, notice(str(error), "alarm"))
+        return _reading(parts, text) | _unasked(parts, notice(what_came(text, source))) | {parts.source: source}
+
+    def go(asked: Asked | None, text: str, clicked: gr.EventData) -> Any:
+        return look_at(asked, text, clicked.place)
+
+    def look_at(asked: Asked | None, text: str, place: Any) -> Any:
+        if not is_number(place) or not text:
+            return gr.skip()
+        at = max(0, min(int(place), len(text)))
+        return plain(text, at) if asked is None else marked(asked.look_at(text, at))
 
     parts.edit.click(
         edit,
-        outputs=[parts.text, parts.context, parts.edit, parts.done],
+        inputs=parts.held,
+        outputs=[parts.text, parts.context, parts.held, parts.note, parts.edit, parts.done],
         **PLAIN,
     )
-    parts.done.click(
-        done,
-        inputs=[parts.context, parts.asked],
-        outputs=parts.answered,
-        **PLAIN,
+    parts.done.click(done, inputs=[*parts.standing.texts, parts.asked], outputs=parts.answered, **PLAIN)
+    parts.open.upload(
+        open_file,
+        inputs=parts.open,
+        outputs=[*parts.answered, parts.source],
+        show_progress="hidden",
+        concurrency_id="files",
+        concurrency_limit=2,
+        api_visibility="private",
     )
-
-
-def _reading(parts: Parts, context: str) -> dict[Any, Any]:
-    """The text to read, rather than to edit; to edit where there is none."""
-    there = bool(context.strip())
-    return {
-        parts.text: gr.HTML(plain(context), visible=there),
-        parts.context: gr.Textbox(context, visible=not there),
-        parts.edit: gr.Button(visible=there),
-        parts.done: gr.Button(visible=False),
-    }
+    parts.text.click(go, inputs=[parts.asked, parts.held], outputs=parts.text, **PLAIN)
 
 
 def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
-    def open_page(request: gr.Request) -> dict[Any, Any]:
+    def open_page(draft: str | None, request: gr.Request) -> dict[Any, Any]:
         examples = load_examples("starter").examples
-        opening = open_with(dict(request.query_params), examples)
+        opening = history.read_draft(draft) or open_with(dict(request.query_params), examples)
         return {
             parts.question: opening.question,
             parts.example: gr.Dropdown([(example_label(e), e.id) for e in examples], value=opening.example),
@@ -357,23 +306,22 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
         if not chosen:
             return gr.skip()
         example = chosen[0]
-        return {
-            parts.question: example.question,
-            **_reading(parts, example.context),
-            **_unasked(parts),
-        }
+        return {parts.question: example.question, **_reading(parts, example.context), **_unasked(parts)}
+
+    def copy_link(asked: Asked | None, text: str, chosen: float | None) -> str:
+        if asked is None:
+            return ""
+        return link_shown(link_to(asked.question, text, asked.name, chosen))
 
     # A training may have ended since.
-    tab.select(
-        lambda: gr.Dropdown(reader_choices()),
-        outputs=parts.reader,
-        **PLAIN,
-    )
+    tab.select(lambda: gr.Dropdown(reader_choices()), outputs=parts.reader, **PLAIN)
     for picker in (parts.example, parts.reader):
         picker.focus(None, js=SELECT_NAME % picker.elem_id, api_visibility="private")
     demo.load(
         open_page,
+        inputs=parts.draft,
         outputs=[parts.question, parts.example, parts.reader, parts.ask, *parts.answered],
+        js=history.READ_DRAFT,
         **PLAIN,
     )
     parts.example.input(
@@ -382,6 +330,31 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
         outputs=[parts.question, *parts.answered],
         **PLAIN,
     )
+    parts.reader.change(None, inputs=parts.reader, js=history.NOTE_READER, api_visibility="private")
+    parts.copy.click(copy_link, inputs=[parts.asked, parts.held, parts.chosen], outputs=parts.note, **PLAIN)
+
+
+def _build_sections(demo: gr.Blocks, parts: Parts, access: Access, shelf: Shelf) -> None:
+    """What goes deeper than one answer, each in a file of its own."""
+    standing = parts.standing
+    with gr.Tabs(elem_id="ask-sections"):
+        with gr.Tab("Second reader", id="second") as tab:
+            second.build(tab, standing, access, shelf)
+        with gr.Tab("History", id="history"):
+            again = history.build()
+
+    def ask_again(clicked: gr.EventData, text: str) -> Any:
+        opening = history.reopened(clicked.entry)
+        if opening is None:
+            return gr.skip()
+        changes = _reading(parts, opening.context or text) | _unasked(parts, notice(opening.hint or READY))
+        return changes | {
+            parts.question: opening.question,
+            parts.reader: opening.reader,
+            parts.chosen: opening.threshold,
+        }
+
+    again.click(ask_again, inputs=parts.held, outputs=[parts.question, parts.reader, *parts.answered], **PLAIN)
 
 
 def _offer_endpoint(access: Access, shelf: Shelf) -> None:
@@ -404,4 +377,4 @@ def _offer_endpoint(access: Access, shelf: Shelf) -> None:
         except ReaderboardError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
-    gr.api(answer, api_name="ask", concurrency_id="reading", concurrency_limit=READING_AT_ONCE)
+    gr.api(answer, api_name="ask", **{**READING, "api_visibility": "public"})

@@ -116,17 +116,24 @@ def marked_text(excerpt: Excerpt, marks: Sequence[Mark]) -> str:
     return "".join(html)
 
 
-def reading_view(excerpt: Excerpt, marks: Sequence[Mark] = (), *, label: str = "Text") -> str:
+def reading_view(
+    excerpt: Excerpt, marks: Sequence[Mark] = (), *, label: str = "Text", with_ways: bool = False
+) -> str:
     """A text to read, with its marks; what an excerpt leaves out is said before and after it.
 
-    ``data-start`` tells a script where in the whole text it begins (in code points).
+    ``data-start`` tells a script where in the whole text it begins (in code points). With ``with_ways``, buttons lead
+    to what was left out: ``data-go`` is the offset to look at.
     """
     before, after = excerpt.start, excerpt.total - excerpt.end
+    up, down = f"… {before:,} characters before", f"{after:,} characters after …"
+    if with_ways:
+        up = f'<button class="small" data-go="{max(0, excerpt.start - REACH)}">Earlier</button> {up}'
+        down = f'{down} <button class="small" data-go="{min(excerpt.total, excerpt.end + REACH)}">Later</button>'
     return (
         f'<div class="reading" role="region" tabindex="0" aria-label="{escape(label)}">'
-        + (f'<p class="left-out">… {before:,} characters before</p>' if before else "")
+        + (f'<p class="left-out">{up}</p>' if before else "")
         + f'<div class="reading-text" dir="auto" data-start="{excerpt.start}">{marked_text(excerpt, marks)}</div>'
-        + (f'<p class="left-out">{after:,} characters after …</p>' if after else "")
+        + (f'<p class="left-out">{down}</p>' if after else "")
         + "</div>"
     )
 

@@ -6,6 +6,7 @@ book is not sent to the browser and back with every question.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import gradio as gr
@@ -25,6 +26,7 @@ class Standing:
     held: gr.State
     reader: gr.Dropdown
     asked: gr.State
+    changed: gr.HTML
 
     @property
     def texts(self) -> list[gr.Textbox | gr.State]:
@@ -35,3 +37,8 @@ class Standing:
 def text_of(typed: str | None, held: str | None) -> str:
     """The text that stands there."""
     return typed or held or ""
+
+
+def digest_of(text: str) -> bytes:
+    """What tells one text from another without keeping it."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from gradio_client import Client
@@ -63,7 +64,7 @@ def move_threshold(page: Page, value: str) -> None:
 
 def test_the_page_opens_on_an_example_ready_to_ask(open_page: OpenPage) -> None:
     page = open_page()
-    expect(page.get_by_label("Question")).not_to_have_value("")
+    expect(page.get_by_label("Question", exact=True)).not_to_have_value("")
     expect(page.locator("#ask-reading .reading-text")).not_to_be_empty()
     expect(page.get_by_role("combobox", name="Example")).to_have_value(re.compile("^answerable · "))
     expect(page.locator("#ask-verdict")).to_contain_text("Press Ask")
@@ -94,15 +95,15 @@ def test_another_question_makes_the_verdict_pale(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)
     expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
-    page.get_by_label("Question").press_sequentially(" And")
+    page.get_by_label("Question", exact=True).press_sequentially(" And")
     expect(page.locator("#ask-verdict .stale")).to_be_visible()
-    page.get_by_label("Question").press("Enter")
+    page.get_by_label("Question", exact=True).press("Enter")
     expect(page.locator("#ask-verdict .stale")).to_have_count(0)
 
 
 def test_enter_asks(open_page: OpenPage) -> None:
     page = open_on(open_page)
-    page.get_by_label("Question").press("Enter")
+    page.get_by_label("Question", exact=True).press("Enter")
     expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
 
 
@@ -138,11 +139,11 @@ def test_a_text_without_the_answer_is_not_answerable(open_page: OpenPage) -> Non
 
 def test_an_empty_question_and_an_empty_text_get_a_hint(open_page: OpenPage) -> None:
     page = open_on(open_page)
-    page.get_by_label("Question").fill("  ")
+    page.get_by_label("Question", exact=True).fill("  ")
     ask(page)
     expect(page.locator("#ask-verdict")).to_contain_text("Type a question about the text")
     page.get_by_role("button", name="Edit text").click()
-    page.get_by_placeholder("Paste the text to read here.").fill("")
+    page.get_by_placeholder("Paste the text to read here").fill("")
     ask(page)
     expect(page.locator("#ask-verdict")).to_contain_text("There is no text to read yet")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
@@ -153,7 +154,7 @@ def test_an_edited_text_is_the_one_that_is_read(open_page: OpenPage) -> None:
     ask(page)
     expect(page.locator("#ask-reading mark")).to_have_count(1)
     page.get_by_role("button", name="Edit text").click()
-    page.get_by_placeholder("Paste the text to read here.").fill("مدينة Rouen الجميلة")
+    page.get_by_placeholder("Paste the text to read here").fill("مدينة Rouen الجميلة")
     page.get_by_role("button", name="Done").click()
     expect(page.locator("#ask-verdict")).to_contain_text("Press Ask")
     expect(page.locator("#ask-readings table")).to_have_count(0)
@@ -189,7 +190,7 @@ def test_an_example_brings_its_question_and_its_text(open_page: OpenPage) -> Non
     picker.click()
     picker.press_sequentially("not answerable")
     page.get_by_role("option").first.click()
-    expect(page.get_by_label("Question")).not_to_have_value(QUESTION)
+    expect(page.get_by_label("Question", exact=True)).not_to_have_value(QUESTION)
     expect(page.locator("#ask-reading .reading-text")).not_to_contain_text("Rouen")
 
 
@@ -205,7 +206,7 @@ def test_a_long_text_shows_the_surroundings_of_its_answer(open_page: OpenPage) -
     page = open_on(open_page)
     page.get_by_role("button", name="Edit text").click()
     filler = "Lyon and Nantes and Lille are towns. " * 2_000
-    page.get_by_placeholder("Paste the text to read here.").fill(f"{filler}Rouen. {filler}")
+    page.get_by_placeholder("Paste the text to read here").fill(f"{filler}Rouen. {filler}")
     ask(page)
     expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
     expect(page.locator("#ask-reading mark")).to_be_in_viewport()
@@ -227,6 +228,110 @@ def test_a_link_opens_its_tab_and_the_address_follows_the_tabs(open_page: OpenPa
     page.get_by_role("tab", name="Ask").click()
     expect(page.locator("#ask-reading .reading-text")).to_be_visible()
     page.wait_for_url("**tab=ask**")
+
+
+def test_a_reading_is_looked_at_by_a_click_and_left_by_another(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    joined: list[str] = []
+    page.on("request", lambda request: joined.append(request.url) if "/queue/join" in request.url else None)
+    others = page.locator("#ask-readings button[aria-pressed=false]")
+    others.filter(has_text=re.compile("^Rouen$")).last.click()
+    expect(page.locator("#ask-verdict")).to_contain_text("another reading")
+    [[start, end]] = marked_offsets(page)
+    assert TEXT[start:end] == "Rouen" and start != LAST
+    page.get_by_role("button", name="Back to the reader’s").click()
+    expect(page.locator("#ask-verdict")).not_to_contain_text("another reading")
+    assert marked_offsets(page) == [[LAST, LAST + 5]]
+    assert joined == [], "nothing was read again"
+
+
+def test_a_link_is_copied_and_shows_somebody_else_the_same(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    move_threshold(page, "-14")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
+    page.get_by_role("button", name="Copy link").click()
+    link = page.get_by_label("Link to what is asked here")
+    expect(link).to_have_value(re.compile("^http"))
+
+    other = open_page(**dict(parse_qsl(urlsplit(link.input_value()).query)))
+    expect(other.locator("#ask-reading .reading-text")).to_have_text(TEXT, use_inner_text=False)
+    ask(other)
+    expect(other.locator("#ask-verdict .says")).to_contain_text("Not answerable from this text")
+    expect(other.locator("#ask-threshold input[type=range]")).to_have_value("-14")
+
+
+def test_questions_are_kept_in_this_browser_until_they_are_cleared(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    page.get_by_label("Question", exact=True).fill("And <b>which</b> else?")
+    ask(page)
+    expect(page.locator("#ask-verdict .stale")).to_have_count(0)
+    page.get_by_role("tab", name="History").click()
+    kept = page.locator("#ask-history li")
+    expect(kept).to_have_count(2)
+    expect(kept.first).to_contain_text("And <b>which</b> else?")
+    page.reload()
+    expect(page.get_by_label("Question", exact=True)).to_have_value("And <b>which</b> else?")
+    page.get_by_role("tab", name="History").click()
+    kept.last.locator("button").click()
+    expect(page.get_by_label("Question", exact=True)).to_have_value(QUESTION)
+    assert text_of(page) == TEXT
+    page.get_by_role("button", name="Clear history").click()
+    expect(page.locator("#ask-history")).to_contain_text("No questions yet")
+
+
+def test_a_reload_loses_nothing_that_was_typed(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
+    page.get_by_label("Question", exact=True).fill("Is it kept?")
+    page.get_by_role("button", name="Edit text").click()
+    page.get_by_placeholder("Paste the text to read here").fill("Half a text,\nstill being typed")
+    page.wait_for_function("sessionStorage['readerboard.draft']?.includes('being typed')")
+    page.reload()
+    expect(page.get_by_label("Question", exact=True)).to_have_value("Is it kept?")
+    expect(page.locator("#ask-reading .reading-text")).to_have_text("Half a text,\nstill being typed")
+
+
+def test_two_readers_stand_beside_each_other(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    page.get_by_role("tab", name="Second reader").click()
+    picker = page.get_by_role("combobox", name="Second reader")
+    picker.fill(READER)
+    picker.press("Enter")
+    expect(page.locator("#second-shown .agreement")).to_have_text("Both give the same words at the same place.")
+    page.locator("#second-threshold input[type=range]").fill("-14")
+    expect(page.locator("#second-shown .agreement")).to_contain_text("says that the text does not answer it")
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    page.get_by_label("Question", exact=True).fill("Another question?")
+    ask(page)
+    expect(page.locator("#second-shown .agreement")).to_have_text("Both give the same words at the same place.")
+
+
+def test_a_file_is_opened_as_the_text(open_page: OpenPage, tmp_path: Path) -> None:
+    file = tmp_path / "Rouen & others.txt"
+    file.write_text("Lyon is far. " * 4_000 + "Rouen is near. " + "Nantes too. " * 4_000, "utf-8")
+    page = open_on(open_page)
+    page.locator("#ask-text-head input[type=file]").set_input_files(file)
+    expect(page.locator("#ask-verdict")).to_contain_text("words. Ask it something.")
+    ask(page)
+    expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
+    expect(page.locator("#ask-verdict")).to_contain_text(re.compile(r"window \d+ of \d+"))
+    assert len(text_of(page)) < 41_000
+    page.locator("#ask-reading").get_by_role("button", name="Later").click()
+    expect(page.locator("#ask-reading mark")).to_have_count(0)
+    expect(page.locator("#ask-reading")).to_contain_text("Nantes too.")
+
+    file.write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    broken = file.rename(tmp_path / "picture.pdf")
+    page.locator("#ask-text-head input[type=file]").set_input_files(broken)
+    expect(page.locator("#ask-verdict .alarm")).to_contain_text("picture.pdf")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from pages.asking import LONGEST_TEXT, ask, endpoint, example_label, open_with, what_is_missing, what_takes_time
+from pages.asking import LONGEST_TEXT, ask, endpoint, example_label, what_is_missing, what_takes_time
 from pages.readers import Shelf
-from pages.verdict import marked, percent, plain, readings, scale, slider_ends, verdict
+from pages.verdict import NOT_ANSWERABLE, marked, percent, plain, readings, scale, slider_ends, verdict
 from reader.checkpoints import ReaderConfig
 from reader.errors import BadUsage
 from reader.examples import Example, Gold
-from reader.postprocess import Answer, Span
+from reader.postprocess import Answer, Reading, Span, WindowReading
 
 CONTEXT = "Paris, Texas is not Paris, France; this is about <b>Paris</b>."
 THIRD = CONTEXT.rindex("Paris")
@@ -33,6 +34,10 @@ class OneAnswer:
         self.asked.append(question)
         threshold = question["threshold"]
         return self.answer.at_threshold(self.config.null_score_diff_threshold if threshold is None else threshold)
+
+    def read(self, **question: Any) -> Reading:
+        best, length = self.answer.best, len(question["context"])
+        return Reading(self(**question), (WindowReading(0, 0, length, best, self.answer.null_score, best is not None),))
 
 
 def answer_of(*spans: Span, null_score: float = 0.0, no_answer: float = 0.2) -> Answer:
@@ -125,9 +130,48 @@ def test_readings_hold_not_answerable_in_its_place() -> None:
 def test_the_reading_that_is_said_is_set_off() -> None:
     shelf, _ = shelf_with(THIRD_PARIS)
     asked = ask(shelf, "embedded", "Which?", CONTEXT, None)
-    assert '<tr class=said><td dir="auto">Paris</td>' in readings(asked)
-    assert '<tr class=said><td dir="auto">not answerable</td>' in readings(asked.at_threshold(-5.0))
-    assert readings(asked).count("said") == 1
+    assert said_of(readings(asked)) == ["Paris"]
+    assert said_of(readings(asked.at_threshold(-5.0))) == ["not answerable"]
+
+
+def said_of(html: str) -> list[str]:
+    return re.findall(r'<tr class=said>.*?aria-pressed="true"[^>]*>([^<]*)<', html)
+
+
+def test_another_reading_is_looked_at_without_the_model_and_left_again() -> None:
+    shelf, reader = shelf_with(THIRD_PARIS)
+    asked = ask(shelf, "embedded", "Which?", CONTEXT, None)
+    second = asked.pick(1, CONTEXT)
+    assert text_of(verdict(second)).startswith("Paris, Texas 10\u00a0%")
+    assert "−1.00" in verdict(second), "its own margin: null 0 − score 1"
+    assert "--at: 0.4500" in scale(second), "and the dot moves with it"
+    assert marked(second).count("<mark") == 1 and ">Paris, Texas</mark>" in marked(second)
+    assert said_of(readings(second)) == ["Paris, Texas"]
+    assert "Back to the reader’s: “Paris”" in verdict(second)
+    none = asked.pick(NOT_ANSWERABLE, CONTEXT)
+    assert text_of(verdict(none)).startswith("Not answerable") and "<mark" not in marked(none)
+    assert second.pick(None, CONTEXT) == asked
+    assert second.at_threshold(-5.0).picked is None, "the threshold decides over the reader's own answer"
+    assert len(reader.asked) == 1
+
+
+def test_a_reading_elsewhere_in_a_long_text_brings_its_surroundings() -> None:
+    text = "Lyon " + "word " * 100_000 + "Rouen"
+    far = len(text) - 5
+    shelf, _ = shelf_with(answer_of(Span(0, 4, "Lyon", 3.0, 0.7), Span(far, far + 5, "Rouen", 2.0, 0.2)))
+    asked = ask(shelf, "embedded", "Where?", text, None)
+    assert "Rouen" not in marked(asked)
+    assert ">Rouen</mark>" in marked(asked.pick(1, text))
+    around = asked.look_at(text, 250_000)
+    assert around.excerpt.start < 250_000 < around.excerpt.end and "<mark" not in marked(around)
+
+
+def test_an_answer_says_on_which_page_and_in_which_window_it_stands() -> None:
+    shelf, _ = shelf_with(THIRD_PARIS)
+    asked = ask(shelf, "embedded", "Which?", CONTEXT, None, pages=(0, 10, THIRD, 60))
+    assert "page 3 of 4" in verdict(asked)
+    windows = tuple(WindowReading(index, 0, 9, None, 0.0, index == 1) for index in range(3))
+    assert "window 2 of 3" in verdict(replace(asked, windows=windows))
 
 
 def test_a_long_text_keeps_the_session_small() -> None:
@@ -197,29 +241,6 @@ EXAMPLES = [
 
 def test_examples_say_in_words_what_they_are() -> None:
     assert [example_label(example) for example in EXAMPLES] == ["answerable · Where?", "not answerable · When?"]
-
-
-def test_the_page_opens_on_an_example() -> None:
-    opening = open_with({}, EXAMPLES)
-    assert (opening.question, opening.context, opening.example) == ("Where?", "In Rouen.", "a")
-
-
-def test_a_link_reproduces_question_text_reader_and_threshold() -> None:
-    link = {"question": "Wer? 👩‍👩‍👧", "context": "a\r\nb", "reader": "jobs/1/reader", "threshold": "-1.5"}
-    opening = open_with(link, EXAMPLES)
-    assert (opening.question, opening.context) == ("Wer? 👩‍👩‍👧", "a\r\nb")
-    assert (opening.reader, opening.threshold, opening.example) == ("jobs/1/reader", -1.5, None)
-
-
-def test_a_link_with_a_text_that_is_too_long_says_so() -> None:
-    opening = open_with({"question": "Why?", "context": "x" * 6000}, EXAMPLES)
-    assert opening.context == "In Rouen." and "6,000" in opening.hint
-
-
-@pytest.mark.parametrize("threshold", ["abc", "nan", "inf", "1,5"])
-def test_a_link_with_a_bad_threshold_says_so(threshold: str) -> None:
-    opening = open_with({"threshold": threshold}, EXAMPLES)
-    assert opening.threshold is None and "is not a number" in opening.hint
 
 
 def test_the_endpoint_answers_with_everything_that_was_promised() -> None:
