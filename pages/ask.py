@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from pages import history, second
+from pages import history, looking_inside, many, reader_shelf, second, teaching
 from pages.access import Access
 from pages.ask_layout import READY, Parts, layout
 from pages.asking import (
@@ -27,7 +27,7 @@ from pages.asking import (
     what_is_missing,
     what_takes_time,
 )
-from pages.dropped import ENDINGS, Source, take_in, what_came
+from pages.dropped import Source, take_in, what_came
 from pages.links import link_shown, link_to, open_with
 from pages.readers import EMBEDDED, Shelf, find_reader, list_readers
 from pages.standing import text_of
@@ -47,11 +47,12 @@ SELECT_NAME = "() => document.querySelector('#%s input').select()"
 # A verdict on another question than the one that stands there now is shown paler.
 AGE_VERDICT = """() => document.querySelector("#ask-verdict .verdict:is(.yes, .no)")?.classList.add("stale")"""
 # Only the text's own box is scrolled, so that the question stays in view.
-SCROLL_TO_ANSWER = """() => requestAnimationFrame(() => {
-    const mark = document.querySelector("#ask-reading mark.predicted");
+SCROLL_TO_MARK = """() => requestAnimationFrame(() => {
+    const mark = document.querySelector("#ask-reading mark.%s");
     const box = mark?.closest(".reading");
     if (box) box.scrollTop += mark.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
 })"""
+SCROLL_TO_ANSWER = SCROLL_TO_MARK % "predicted"
 
 
 def reader_choices() -> list[tuple[str, str]]:
@@ -225,6 +226,13 @@ def _wire_decision(parts: Parts) -> None:
         )
     # The margins of two readers are not comparable, so a threshold chosen for one says nothing to the next.
     parts.reader.input(lambda: {parts.chosen: None, **_unasked(parts)}, outputs=parts.answered, **PLAIN)
+    # Picked in another place of the page.
+    parts.reader.change(
+        lambda name, asked: {parts.chosen: None, **_unasked(parts)} if asked and asked.name != name else gr.skip(),
+        inputs=[parts.reader, parts.asked],
+        outputs=parts.answered,
+        **PLAIN,
+    )
 
 
 def _wire_text(parts: Parts) -> None:
@@ -250,10 +258,7 @@ def _wire_text(parts: Parts) -> None:
 
     def open_file(file: str | None) -> dict[Any, Any]:
         try:
-            if not file or Path(file).suffix.lower() not in ENDINGS:
-                found = Path(file or "").suffix or "no ending"
-                return _unasked(parts, notice(f"A file of {', '.join(ENDINGS)} was expected; found {found}.", "alarm"))
-            text, source = take_in(Path(file))
+            text, source = take_in(Path(file or ""))
             check_length("", text)
         except ReaderboardError as error:
             return _unasked(parts, notice(str(error), "alarm"))
@@ -338,8 +343,18 @@ def _build_sections(demo: gr.Blocks, parts: Parts, access: Access, shelf: Shelf)
     """What goes deeper than one answer, each in a file of its own."""
     standing = parts.standing
     with gr.Tabs(elem_id="ask-sections"):
+        with gr.Tab("Windows", id="windows") as tab:
+            windows = looking_inside.build_windows(demo, tab, standing, access, shelf)
+        with gr.Tab("Inside", id="inside") as tab:
+            looking_inside.build_inside(demo, tab, standing, access, shelf)
         with gr.Tab("Second reader", id="second") as tab:
             second.build(tab, standing, access, shelf)
+        with gr.Tab("Teach", id="teach") as tab:
+            teaching.build(demo, tab, standing, access, shelf)
+        with gr.Tab("Many", id="many") as tab:
+            many.build(demo, tab, standing, access, shelf)
+        with gr.Tab("Readers", id="readers") as tab:
+            reader_shelf.build(demo, tab, standing, access, shelf)
         with gr.Tab("History", id="history"):
             again = history.build()
 
@@ -354,6 +369,16 @@ def _build_sections(demo: gr.Blocks, parts: Parts, access: Access, shelf: Shelf)
             parts.chosen: opening.threshold,
         }
 
+    def show_window(asked: Asked | None, text: str, clicked: gr.EventData) -> Any:
+        index = clicked.window
+        if asked is None or not is_number(index) or not 0 <= index < len(asked.windows):
+            return gr.skip()
+        window = asked.windows[int(index)]
+        return marked(asked.look_at(text, window.best.start if window.best else window.start), window)
+
+    windows.drawn.click(show_window, inputs=[parts.asked, parts.held], outputs=parts.text, **PLAIN).then(
+        None, js=SCROLL_TO_MARK % "window", api_visibility="private"
+    )
     again.click(ask_again, inputs=parts.held, outputs=[parts.question, parts.reader, *parts.answered], **PLAIN)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from pages.dropped import ENDINGS
 from pages.history import NOTE_DRAFT, NOTE_ENTRY
 from pages.links import COPY_LINK
 from pages.readers import EMBEDDED
 from pages.standing import Standing
 from pages.verdict import WIDEST, notice
+from reader.texts import ENDINGS
 
 READY = "Press Ask: the answer will be marked in the text."
 
@@ -165,7 +165,7 @@ def _lay_out_text(own: dict[str, Any]) -> None:
     with gr.Row(elem_id="ask-text-head"):
         gr.HTML("<h2>Text</h2>")
         own["open"] = gr.UploadButton(
-            "Open a file", file_types=ENDINGS, size="sm", scale=0, min_width=110, elem_id="ask-open"
+            "Open a file", file_types=list(ENDINGS), size="sm", scale=0, min_width=110, elem_id="ask-open"
         )
         own["edit"] = gr.Button("Edit text", size="sm", scale=0, min_width=100, elem_id="ask-edit")
         own["done"] = gr.Button("Done", size="sm", scale=0, min_width=100, visible=False, elem_id="ask-done")

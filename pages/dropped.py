@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pages.standing import digest_of
-
-ENDINGS = [".txt", ".md", ".html", ".htm", ".pdf", ".docx"]
+from reader.texts import read_text_safely
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,6 @@ class Source:
 
 def take_in(path: Path) -> tuple[str, Source]:
     """Read a dropped file. Raises `BadData` with a sentence for one that cannot be read."""
-    from reader.texts import read_text_safely
-
     found = read_text_safely(path)
     return found.text, Source(found.name, found.pages, found.notes, digest_of(found.text))
 

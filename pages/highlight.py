@@ -13,12 +13,13 @@ from html import escape
 from itertools import pairwise
 from typing import Literal
 
-Kind = Literal["gold", "predicted", "compared"]
+Kind = Literal["gold", "predicted", "compared", "window"]
 
 KINDS: dict[Kind, str] = {
     "gold": "gold answer",
     "predicted": "the reader's answer",
     "compared": "the compared reader's answer",
+    "window": "what the chosen window sees",
 }
 
 # A browser lays out some ten thousand characters at once; a whole book would freeze it.

@@ -133,10 +133,13 @@ def notice(text: str, kind: str = "hint") -> str:
     return f'<div class="verdict {kind}" role="status"><p class="notice">{escape(text)}</p></div>'
 
 
-def marked(asked: Asked) -> str:
-    """The text with the answer marked; unmarked where nothing is answered."""
+def marked(asked: Asked, window: WindowReading | None = None) -> str:
+    """The text with the answer marked, unmarked where nothing is answered; and the stretch that a window sees."""
     span = asked.shown
-    return reading_view(asked.excerpt, [Mark(span.start, span.end, "predicted")] if span else [], with_ways=True)
+    marks = [Mark(span.start, span.end, "predicted")] if span else []
+    if window is not None:
+        marks.append(Mark(window.start, window.end, "window"))
+    return reading_view(asked.excerpt, marks, with_ways=True)
 
 
 def plain(context: str, place: int = 0) -> str:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LIGHT = (
     *("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors"),
     *("slices", "filters", "calibration", "exports", "report", "leaderboard", "bench"),
-    *("behaviour", "perturbations"),
+    *("behaviour", "perturbations", "texts", "text_parsers", "text_pdf"),
 )
 # The command line too, so that --help, settings, runs and score answer at once.
 QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card", "launch", "publish")
