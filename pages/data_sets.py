@@ -19,10 +19,12 @@ from reader.examples import load_examples
 from reader.hub import is_hub_id
 from reader.settings import home
 from reader.sources import READERS
+from reader.teaching import SETS
 
 STARTER = "starter"
 UPLOAD = "upload"  # stands in the data picker for "a file that is still to come"
 UPLOADS = "uploads"  # the folder under READER_HOME
+QUESTIONS = "questions"  # the folder of those that only ask: there are no gold answers to train on
 ENDINGS = list(READERS)
 ROWS_SHOWN = 8
 
@@ -38,27 +40,32 @@ class Check:
 
 
 def list_data() -> list[Choice]:
-    """The data sets to pick from: the starter set, what was uploaded here (the newest first), and a new upload."""
-    folder = home() / UPLOADS
-    files = sorted(folder.glob("[!.]*"), key=lambda file: -file.stat().st_mtime) if folder.is_dir() else []
-    kept = [Choice(data_label(str(file)), f"{UPLOADS}/{file.name}") for file in files if file.suffix in ENDINGS]
+    """The data sets to pick from: the starter set, what was taught and uploaded here (newest first), a new upload."""
+    kept = []
+    for folder in (SETS, UPLOADS):
+        files = [file for file in (home() / folder).glob("[!.]*") if file.suffix in ENDINGS]
+        files.sort(key=lambda file: -os.path.getmtime(file) if file.exists() else 0.0)
+        kept += [Choice(data_label(str(file)), f"{folder}/{file.name}") for file in files]
     return [Choice("the starter set", STARTER), *kept, Choice("a file of yours…", UPLOAD)]
 
 
 def data_label(name: str) -> str:
-    """What a data set is called on the page: an uploaded file by the name that it came with."""
+    """What a data set is called on the page: a set that was taught by its name, an uploaded file by the one it had."""
     if name == STARTER:
         return "the starter set"
     path = Path(name)
-    if path.parent.name == UPLOADS:
+    if path.parent.name in (UPLOADS, QUESTIONS):
         return re.sub(r"-[0-9a-f]{8}$", "", path.stem) + path.suffix
+    if path.parent in (home() / SETS, Path(SETS)):
+        return path.stem
     return path.name if path.is_absolute() else name
 
 
 def find_data(name: str | None, request: gr.Request | None, access: Access) -> str:
     """Turn the data set that somebody picked or typed into one for a job's config.
 
-    Other files of this machine than those uploaded here are for those at the machine itself. Raises `BadData`.
+    Other files of this machine than those taught and uploaded here are for those at the machine itself. Raises
+    `BadData`.
     """
     name = (name or "").strip()
     if not name or name == UPLOAD:
@@ -67,9 +74,8 @@ def find_data(name: str | None, request: gr.Request | None, access: Access) -> s
         raise BadData("That is not the name of a data set.")
     if name == STARTER:
         return name
-    uploads = home() / UPLOADS
     file = (home() / name).resolve()
-    if file.parent == uploads and file.is_file():
+    if file.parent in (home() / SETS, home() / UPLOADS) and file.is_file():
         return str(file)
     if not may(request, access):
         raise NotAllowed(why_not(access))
@@ -101,19 +107,26 @@ def check_data(source: str) -> Check:
 
 
 def keep_upload(path: Path) -> str:
-    """Copy an uploaded file to READER_HOME/uploads, whole or not at all; return the name for `find_data`.
+    """Copy an uploaded data set to READER_HOME/uploads; return the name for `find_data`.
 
-    The name holds a hash of the content: nothing that an earlier job was trained on is ever overwritten, and the
-    same file is kept once. Raises `BadData` for a file of which nothing can be used.
+    Raises `BadData` for a file of which nothing can be used, or that cannot be kept.
     """
-    suffix = path.suffix.lower()
     check = check_data(str(path))
     if not check.good and not check.can_skip:
         raise BadData(" ".join((check.says, *check.rows)))
+    return keep_file(path, UPLOADS)
+
+
+def keep_file(path: Path, folder: str) -> str:
+    """Copy a file that came in to a folder of READER_HOME, whole or not at all; return its name under READER_HOME.
+
+    The name holds a hash of the content: nothing that an earlier job has read is ever overwritten, and the same file
+    is kept once. Raises `BadData` where it cannot be kept.
+    """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
     stem = re.sub(r"[^\w.]+", "-", path.stem)[:60].strip("-.") or "data"
-    kept = home() / UPLOADS / f"{stem}-{digest}{suffix}"
+    kept = home() / folder / f"{stem}-{digest}{path.suffix.lower()}"
     if not kept.exists():
         beside = kept.with_name(f".{uuid.uuid4().hex}")
         try:
@@ -125,4 +138,4 @@ def keep_upload(path: Path) -> str:
             raise BadData(
                 f"{path.name} cannot be kept here: {error.strerror}. Free some space and try again."
             ) from None
-    return f"{UPLOADS}/{kept.name}"
+    return f"{folder}/{kept.name}"

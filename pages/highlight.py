@@ -108,7 +108,7 @@ def marked_text(excerpt: Excerpt, marks: Sequence[Mark]) -> str:
             raise ValueError(f"The span {mark.start}–{mark.end} lies outside a text of {excerpt.total} characters.")
     html = []
     for piece in segments(marks, excerpt.start, excerpt.end):
-        text = _escape(excerpt.text[piece.start - excerpt.start : piece.end - excerpt.start])
+        text = escaped(excerpt.text[piece.start - excerpt.start : piece.end - excerpt.start])
         if piece.kinds:
             says = "; ".join(KINDS[kind] for kind in piece.kinds)
             html.append(f'<mark class="{" ".join(piece.kinds)}" title="{escape(says)}">{text}</mark>')
@@ -145,6 +145,7 @@ def legend(kinds: Iterable[Kind]) -> str:
     return f'<p class="legend">{shown}</p>'
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as HTML that a browser turns back into exactly this text."""
     # An HTML parser turns CR and CRLF into LF unless they are written as references.
     return escape(text).replace("\r", "&#13;")

@@ -12,7 +12,22 @@ from pathlib import Path
 
 import gradio as gr
 
-STYLES = [Path(__file__).parent / f"{name}.css" for name in ("style", "train", "compare", "judge", "article", "views")]
+STYLES = [
+    Path(__file__).parent / f"{name}.css"
+    for name in (
+        "style",
+        "ask",
+        "train",
+        "compare",
+        "judge",
+        "article",
+        "views",
+        "teaching",
+        "many",
+        "reader_shelf",
+        "inside",
+    )
+]
 FAVICON = Path(__file__).parent / "favicon.svg"
 
 OUTCOME_COLORS: dict[str, str] = {

@@ -18,13 +18,11 @@ from typing import Any
 from reader.errors import BadData, BadReader, HubUnreachable
 from reader.features import Windowing, longest_window, uses_segments
 from reader.files import read_json, write_json
+from reader.hub_readers import CONVERT, check_before_fetching, is_cached
+from reader.seen import read_seen, write_seen
 
 EMBEDDED = Path(__file__).parent / "embedded"
 CONFIG_FILE = "reader_config.json"
-_CONVERT = (
-    "Load it once where you trust it, and save it again: "
-    'AutoModelForQuestionAnswering.from_pretrained(FOLDER).save_pretrained(FOLDER) writes "model.safetensors".'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +49,17 @@ class ReaderConfig:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded reader or base model: weights, tokenizer, settings."""
+    """A loaded reader or base model: weights, tokenizer, settings.
+
+    ``trained_on``: the hash of every context that it is known to have been trained on (`reader.seen`); None where
+    none is known.
+    """
 
     name: str
     model: Any
     tokenizer: Any
     config: ReaderConfig
+    trained_on: frozenset[str] | None = None
 
     @property
     def windowing(self) -> Windowing:
@@ -117,7 +120,7 @@ def load_checkpoint(
     Raises `BadReader` for a checkpoint that is missing, pickled, not for question answering or (unless ``as_base``)
     without its head, and `HubUnreachable` for a Hub id when there is no Hub and no cached copy.
     """
-    source = _Source.of(name)
+    source = _Source.of(name, as_base=as_base)
     import torch
     from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
@@ -138,7 +141,7 @@ def load_checkpoint(
     _check_weights(name, model, sorted(report["missing_keys"]), as_base=as_base)
     _check_tokenizer(name, model, tokenizer)
     config = source.reader_config()
-    return Checkpoint(name, model, tokenizer, config)
+    return Checkpoint(name, model, tokenizer, config, source.trained_on())
 
 
 def _check_weights(name: str, model: Any, missing: Sequence[str], *, as_base: bool) -> None:
@@ -178,7 +181,10 @@ def _dropout_names(architecture: Any) -> list[str]:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) -> None:
-    """Write weights (fp16 safetensors unless not ``half``), tokenizer and settings into an existing folder."""
+    """Write weights (fp16 safetensors unless not ``half``), tokenizer and settings into an existing folder.
+
+    And beside them, where it is known, what the reader was trained on.
+    """
     import torch
 
     weights = {
@@ -196,6 +202,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = True) 
         write_json(folder / "config.json", noted | {"dtype": "float16"})
     checkpoint.tokenizer.save_pretrained(folder)
     write_reader_config(folder, checkpoint.config)
+    if checkpoint.trained_on is not None:
+        write_seen(folder, checkpoint.trained_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +215,7 @@ class _Source:
     cached: bool = False
 
     @staticmethod
-    def of(name: str) -> _Source:
+    def of(name: str, *, as_base: bool = False) -> _Source:
         if name == "embedded":
             if not (EMBEDDED / "model.safetensors").exists():
                 raise BadReader(f"The embedded reader's weights are missing from {EMBEDDED}. Fetch the project anew.")
@@ -227,10 +235,10 @@ class _Source:
         try:
             require_hub(name)
         except HubUnreachable:
-            if not _is_cached(hub_name, revision or None):
+            if not is_cached(hub_name, revision or None):
                 raise
             return _Source(hub_name, revision or None, cached=True)
-        _check_hub_files(hub_name, revision or None)
+        check_before_fetching(hub_name, revision or None, as_base=as_base)
         return _Source(hub_name, revision or None)
 
     def options(self) -> dict[str, Any]:
@@ -251,6 +259,10 @@ class _Source:
         found = cached_file(self.path, CONFIG_FILE, _raise_exceptions_for_missing_entries=False, **options)
         return read_reader_config(Path(found).parent) if found else ReaderConfig()
 
+    def trained_on(self) -> frozenset[str] | None:
+        """What the reader was trained on, as it is kept on this machine only."""
+        return read_seen(Path(self.path)) if Path(self.path).exists() else None
+
 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
@@ -260,44 +272,8 @@ def _check_folder(folder: Path) -> None:
     if any(folder.glob("*.safetensors")):
         return
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pkl")):
-        raise BadReader(f"{folder} holds pickled weights only, which can run code when loaded. {_CONVERT}")
+        raise BadReader(f"{folder} holds pickled weights only, which can run code when loaded. {CONVERT}")
     raise BadReader(f"{folder} holds no weights: model.safetensors was expected.")
-
-
-def _check_hub_files(name: str, revision: str | None) -> None:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its client: httpx or httpx2
-
-    try:
-        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
-    except GatedRepoError:
-        raise BadReader(f"{name} is gated: accept its terms on its page on the Hub, then set HF_TOKEN.") from None
-    except RepositoryNotFoundError:
-        raise BadReader(
-            f"The Hub has no public model {name}. Check the spelling, or log in if it is private."
-        ) from None
-    except RevisionNotFoundError:
-        raise BadReader(f"The Hub's model {name} has no revision {revision}.") from None
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise HubUnreachable(f"The Hub could not be asked for {name}: {reason}. Try again later.") from None
-    files = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    weights = [file for file in files if file.endswith(".safetensors")]
-    if not weights:
-        raise BadReader(f"{name} has no safetensors weights on the Hub; pickled ones are never loaded. {_CONVERT}")
-    from reader.settings import read_setting
-
-    limit = int(read_setting("READER_MAX_READER_MB"))
-    megabytes = sum(files[file] for file in weights) / 1e6
-    if megabytes > limit:
-        raise BadReader(f"{name} is {megabytes:,.0f} MB; readers over {limit} MB are refused (READER_MAX_READER_MB).")
-
-
-def _is_cached(name: str, revision: str | None) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(name, "model.safetensors", revision=revision), str)
 
 
 @contextmanager

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from reader.answers import FORMATS, WHOLE, begin_answers, go_on_answering, write_answers
 from reader.errors import BadData, BadUsage
-from reader.examples import Example, load_examples, load_question_set
+from reader.examples import load_examples, load_question_set
 from reader.files import new_file
 from reader.jobs import append_progress
-from reader.postprocess import Answer
 from reader.printing import bar, print_comparison, print_figures, print_json, skipped
 from reader.results import list_runs, open_run, read_null_odds, read_predictions, score_predictions, summarize
 from reader.settings import SETTINGS, home, read_setting
@@ -54,22 +52,45 @@ def ask(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Answer a file of questions into a file of answers."""
-    if options.out.suffix not in (".csv", ".jsonl"):
+    """Answer a file of questions into a file of answers; a job keeps them in its folder."""
+    if options.job:
+        return _predict_in_job(options)
+    if options.out.suffix not in FORMATS:
         raise BadUsage(f"{options.out} ends in {options.out.suffix or 'nothing'}; expected .csv or .jsonl.")
     data = load_question_set(options.data, skip_bad=options.skip_bad)
     reader = _load(options)
     began = time.perf_counter()
     answers = reader.predict(data.examples, threshold=options.threshold, progress=bar("Answering"))
     with new_file(options.out) as file:
-        count = _write_answers(file, options.out.suffix, zip(data.examples, answers, strict=True))
+        count = write_answers(file, options.out.suffix, zip(data.examples, answers, strict=True))
     seconds = time.perf_counter() - began
-    facts = {"answered": count, "skipped": len(data.skipped), "out": str(options.out), "seconds": round(seconds, 3)}
-    if options.json:
-        print_json(facts)
-    else:
-        print(f"{count:,} questions in {seconds:.1f} s → {options.out}" + skipped(len(data.skipped)))
+    _tell_answered(options, count, len(data.skipped), options.out, seconds)
     return 0
+
+
+def _predict_in_job(options: argparse.Namespace) -> int:
+    """Rows that cannot be used are listed and passed over: the others are what somebody waits for."""
+    job: Path = options.job
+    data = load_question_set(options.data, skip_bad=True)
+    reader = _load(options)
+    before = begin_answers(job, data, reader, options.threshold)
+    questions, bad = len(data.examples), len(data.skipped)
+    append_progress(job, "start", questions=questions, skipped=bad, before=before.read, device=reader.device)
+    began = time.perf_counter()
+    found = go_on_answering(
+        job, reader, data.examples, before, threshold=options.threshold, progress=bar("Answering", job)
+    )
+    out = job / WHOLE
+    append_progress(job, "end", reader=None, answers=str(out), questions=found.read, answered=found.answered)
+    _tell_answered(options, found.read - before.read, bad, out, time.perf_counter() - began)
+    return 0
+
+
+def _tell_answered(options: argparse.Namespace, count: int, bad: int, out: Path, seconds: float) -> None:
+    if options.json:
+        print_json({"answered": count, "skipped": bad, "out": str(out), "seconds": round(seconds, 3)})
+    else:
+        print(f"{count:,} questions in {seconds:.1f} s → {out}" + skipped(bad))
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -216,7 +237,14 @@ def _load(options: argparse.Namespace) -> ExtractiveReader:
 
 
 def _read_text(path: Path) -> str:
-    """A text file as it is, line ends included; a byte order mark is no part of the text."""
+    """The text of a file, its notes on stderr; one of another kind is read as UTF-8."""
+    from reader.texts import ENDINGS, read_text_safely
+
+    if path.suffix.lower() in ENDINGS:
+        found = read_text_safely(path)
+        for note in found.notes:
+            print(f"{path.name}: {note}", file=sys.stderr)
+        return found.text
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -225,22 +253,6 @@ def _read_text(path: Path) -> str:
         raise BadData(f"{path} is a folder; a text file was expected.") from None
     except UnicodeDecodeError as error:
         raise BadData(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-
-
-def _write_answers(file: TextIO, ending: str, answers: Iterable[tuple[Example, Answer]]) -> int:
-    columns = ["id", "question", "answer", "start", "end", "probability", "null_score_diff", "no_answer_probability"]
-    table = csv.DictWriter(file, columns, extrasaction="ignore") if ending == ".csv" else None
-    if table:
-        table.writeheader()
-    count = 0
-    for example, answer in answers:
-        count += 1
-        row = {"id": example.id, "question": example.question, **answer.as_dict()}
-        if table:
-            table.writerow(row)
-        else:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-    return count
 
 
 def _default_run(options: argparse.Namespace) -> Path:

@@ -117,11 +117,11 @@ def prepare_train_features(windowing: Windowing, examples: Sequence[Example]) ->
     pending: list[Feature] = []
     for feature in _iterate_features(windowing, examples, cut=False):
         if pending and pending[0].example != feature.example:
-            yield from _label_windows(pending, examples[pending[0].example])
+            yield from label_windows(pending, examples[pending[0].example])
             pending = []
         pending.append(feature)
     if pending:
-        yield from _label_windows(pending, examples[pending[0].example])
+        yield from label_windows(pending, examples[pending[0].example])
 
 
 def prepare_article_features(windowing: Windowing, examples: Sequence[Example]) -> Iterator[TrainFeature]:
@@ -132,11 +132,7 @@ def prepare_article_features(windowing: Windowing, examples: Sequence[Example]) 
     for the `article` recipe; unanswerable questions get (0, 0), as its prose says.
     """
     for feature in _iterate_features(windowing, examples, cut=True):
-        gold = examples[feature.example].answers[:1]
-        labels = touching_tokens(feature, gold[0].start, gold[0].start + len(gold[0].text)) if gold else None
-        held = labels is not None and feature.offsets[labels[1], 1] >= gold[0].start + len(gold[0].text)
-        start, end = (labels[0], labels[1] + 1) if labels is not None and held else (0, 0)
-        yield TrainFeature(feature.example, feature.input_ids, feature.token_type_ids, start, end)
+        yield label_as_article(feature, examples[feature.example])
 
 
 def touching_tokens(feature: Feature, start: int, end: int) -> tuple[int, int] | None:
@@ -146,7 +142,17 @@ def touching_tokens(feature: Feature, start: int, end: int) -> tuple[int, int] |
     return (int(found[0]), int(found[-1])) if found.size else None
 
 
-def _label_windows(windows: Sequence[Feature], example: Example) -> Iterator[TrainFeature]:
+def label_as_article(cut: Feature, example: Example) -> TrainFeature:
+    """The source article's labels of an example's one window, which is its first one."""
+    gold = example.answers[:1]
+    labels = touching_tokens(cut, gold[0].start, gold[0].start + len(gold[0].text)) if gold else None
+    held = labels is not None and cut.offsets[labels[1], 1] >= gold[0].start + len(gold[0].text)
+    start, end = (labels[0], labels[1] + 1) if labels is not None and held else (0, 0)
+    return TrainFeature(cut.example, cut.input_ids, cut.token_type_ids, start, end)
+
+
+def label_windows(windows: Sequence[Feature], example: Example) -> Iterator[TrainFeature]:
+    """The labels of all windows of one example, as `prepare_train_features` gives them."""
     labels: list[tuple[int, int] | None] = [None] * len(windows)
     if example.answers:
         gold = example.answers[0]

@@ -83,12 +83,24 @@ BEHAVE: dict[str, Takes] = {
     "precision": Takes.TEXT,
     "skip_bad": Takes.FLAG,
 }
-OPTIONS: dict[str, dict[str, Takes]] = {"train": TRAIN, "evaluate": EVALUATE, "behave": BEHAVE}
-_REQUIRED = {"train": ("base", "data"), "evaluate": ("reader", "data"), "behave": ("reader", "data")}
+PREDICT: dict[str, Takes] = {
+    "reader": Takes.PLACE,
+    "data": Takes.PLACE,
+    "threshold": Takes.NUMBER,
+    "precision": Takes.TEXT,
+    "skip_bad": Takes.FLAG,
+}
+OPTIONS: dict[str, dict[str, Takes]] = {"train": TRAIN, "evaluate": EVALUATE, "behave": BEHAVE, "predict": PREDICT}
+_REQUIRED = {
+    "train": ("base", "data"),
+    "evaluate": ("reader", "data"),
+    "behave": ("reader", "data"),
+    "predict": ("reader", "data"),
+}
 _LONGEST_TEXT = 4096  # characters: the longest path that Linux takes
 _LONGEST_PROBE_TEXT = 20_000  # characters; Linux takes 128 KiB for one word of a command
 # Where the result goes when the same command is run outside the job's folder.
-_OUT_BY_HAND = {"train": "my-reader", "evaluate": "my-run", "behave": "my-tests"}
+_OUT_BY_HAND = {"train": "my-reader", "evaluate": "my-run", "behave": "my-tests", "predict": "answers.csv"}
 
 
 def checked_config(kind: str, config: Mapping[str, Any]) -> Config:

@@ -120,12 +120,48 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowReading:
+    """What one window of a long context says by itself, and the stretch ``context[start:end]`` that it sees.
+
+    ``best``: its best span, with its probability among this window's n-best and null; None where there is none.
+    ``won``: whether ``best`` is the answer's best span, and from here (neighbours overlap, so that two windows may
+    find the same one).
+    """
+
+    index: int
+    start: int
+    end: int
+    best: Span | None
+    null_score: float
+    won: bool
+
+    @property
+    def score(self) -> float:
+        """Start logit + end logit of the best span."""
+        return self.best.score if self.best else -math.inf
+
+    @property
+    def null_score_diff(self) -> float:
+        """Null score − best span's score of this window alone."""
+        return self.null_score - self.score
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer together with what every window said, in the order of the context."""
+
+    answer: Answer
+    windows: tuple[WindowReading, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowSpans:
     """The best spans of one window, best first, as character offsets, with what a decision needs.
 
     ``starts, ends, scores``: shape (n,), n ≤ n_best. ``log_total`` is the log of the softmax denominators of
     start and end over the window's context tokens and CLS, so that ``exp(score − log_total)`` is the
-    probability that the lost question-answering pipeline gave a span.
+    probability that the lost question-answering pipeline gave a span. ``start, end``: the stretch of the context
+    that the window sees, as character offsets.
     """
 
     starts: IntArray
@@ -133,6 +169,8 @@ class WindowSpans:
     scores: FloatArray
     null_score: float
     log_total: float
+    start: int = 0
+    end: int = 0
 
 
 def best_spans(
@@ -174,6 +212,8 @@ def best_spans(
         real = np.isfinite(top_scores[row])
         first = top[row][real] // width
         last = first + top[row][real] % width
+        seen = offsets[row][answerable[row, : len(offsets[row])]]
+        seen = seen[seen[:, 0] < seen[:, 1]]  # some tokenizers add tokens that stand for no character
         found.append(
             WindowSpans(
                 starts=offsets[row][first, 0].astype(np.int64),
@@ -181,6 +221,8 @@ def best_spans(
                 scores=top_scores[row][real],
                 null_score=float(null_start[row] + null_end[row]),
                 log_total=float(log_totals[row]),
+                start=int(seen[:, 0].min()) if seen.size else 0,
+                end=int(seen[:, 1].max()) if seen.size else 0,
             )
         )
     return found
@@ -235,6 +277,22 @@ def decide(
         alternatives=spans,
         windows=count,
     )
+
+
+def read_each(context: str, windows: Iterable[WindowSpans], answer: Answer, *, n_best: int) -> Reading:
+    """What each window would say if it were the whole text, beside the answer that `decide` made of them all."""
+    readings: list[WindowReading] = []
+    winner = False
+    for index, window in enumerate(windows):
+        best = decide(answer.id, context, [window], n_best=n_best, threshold=answer.threshold).best
+        won = not winner and best is not None and _is_same(best, answer.best)
+        winner = winner or won
+        readings.append(WindowReading(index, window.start, window.end, best, window.null_score, won))
+    return Reading(answer, tuple(readings))
+
+
+def _is_same(one: Span, other: Span | None) -> bool:
+    return other is not None and (one.start, one.end, one.score) == (other.start, other.end, other.score)
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:

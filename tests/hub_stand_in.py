@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+def put_in_cache(cache: Path, name: str, folder: Path, commit: str = COMMIT, ref: str = "main") -> Path:
+    """Lay a model's folder into a Hub's cache as its libraries do; returns its place there."""
+    place = cache / f"models--{name.replace('/', '--')}"
+    for file in folder.iterdir():
+        blob = place / "blobs" / hashlib.sha1(file.read_bytes()).hexdigest()
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(file.read_bytes())
+        link = place / "snapshots" / commit / file.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path("..", "..", "blobs", blob.name))
+    if ref:
+        (place / "refs").mkdir(exist_ok=True)
+        (place / "refs" / ref).write_text(commit)
+    return place
+
+
 @contextmanager
-def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datasets") -> Iterator[str]:
-    """Serve ``folder`` as the data set or model ``name`` (revision main only); yields the endpoint's address."""
+def hub_of(
+    name: str,
+    folder: Path,
+    kind: Literal["datasets", "models"] = "datasets",
+    *,
+    facts: Mapping[str, Any] | None = None,
+    chunk_seconds: float = 0.0,
+) -> Iterator[str]:
+    """Serve ``folder`` as the data set or model ``name`` (revision main only); yields the endpoint's address.
+
+    ``facts``: what the Hub tells besides, under its names (``pipeline_tag``, ``config`` …). With ``gated`` among them
+    it tells all of that and refuses the files, as the Hub does for who has not accepted the terms.
+    ``chunk_seconds``: how long each quarter of a file takes.
+    """
+    facts = facts or {}
     resolve = f"/datasets/{name}/resolve/" if kind == "datasets" else f"/{name}/resolve/"
     api = f"/api/{kind}/{name}"
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -44,6 +74,8 @@ def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datas
                 self.refuse("RevisionNotFound")
             elif path not in files:
                 self.refuse("EntryNotFound")
+            elif facts.get("gated"):
+                self.refuse("GatedRepo", 401)
             else:
                 self.answer(files[path].read_bytes(), "application/octet-stream")
 
@@ -52,7 +84,12 @@ def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datas
                 self.refuse("RevisionNotFound")
             elif what in ("", "revision"):
                 siblings = [{"rfilename": path, "size": file.stat().st_size} for path, file in files.items()]
-                self.answer(json.dumps({"id": name, "sha": COMMIT, "siblings": siblings}).encode())
+                self.answer(json.dumps({"id": name, "sha": COMMIT, "siblings": siblings, **facts}).encode())
+            elif what == "auth-check":
+                if facts.get("gated"):
+                    self.refuse("GatedRepo", 403)
+                else:
+                    self.answer(b"{}")
             else:
                 inside = [path for path in files if path.startswith(under and f"{under}/")]
                 depth = under.count("/") + 2 if under else 1
@@ -73,10 +110,18 @@ def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datas
             self.send_header("X-Repo-Commit", COMMIT)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                slowly = chunk_seconds and kind == "application/octet-stream"
+                self.send_slowly(body) if slowly else self.wfile.write(body)
 
-        def refuse(self, code: str) -> None:
-            self.send_response(404)
+        def send_slowly(self, body: bytes) -> None:
+            quarter = len(body) // 4 + 1
+            for start in range(0, len(body), quarter):
+                self.wfile.write(body[start : start + quarter])
+                self.wfile.flush()
+                time.sleep(chunk_seconds)
+
+        def refuse(self, code: str, status: int = 404) -> None:
+            self.send_response(status)
             self.send_header("X-Error-Code", code)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -85,7 +130,7 @@ def hub_of(name: str, folder: Path, kind: Literal["datasets", "models"] = "datas
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)  # seconds until it sees that it is to end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

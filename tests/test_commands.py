@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ import pytest
 from safetensors import safe_open
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
+from reader.answers import count_answers, first_answers, first_skipped
 from reader.cli import main
 from reader.commands import NOT_ANSWERABLE
 from reader.examples import load_examples
@@ -33,6 +36,7 @@ from reader.jobs import (
     tail_log,
 )
 from reader.results import open_run, write_run
+from reader.seen import context_hash, context_hashes, read_seen
 from reader.settings import SETTINGS
 from tests import small_run, tiny_models
 from tests.browser import hand_made_reader
@@ -169,6 +173,12 @@ def test_predict_knows_two_formats(qa: str, data: str, tmp_path: Path) -> None:
     for name in ("a.txt", "a"):
         _, err = run("predict", "--reader", qa, "--data", data, "--out", str(tmp_path / name), code=2)
         assert ".csv or .jsonl" in err
+
+
+def test_predict_goes_to_a_file_or_a_job(qa: str, data: str) -> None:
+    with pytest.raises(SystemExit) as ended, redirect_stderr(io.StringIO()) as said:
+        main(["predict", "--reader", qa, "--data", data])
+    assert ended.value.code == 2 and "--out" in said.getvalue()
 
 
 # evaluate, runs, compare
@@ -371,7 +381,9 @@ def test_a_trained_reader_answers(trained: tuple[Path, dict[str, Any], str]) -> 
     assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
 
 
-def test_training_prints_the_figures_of_the_reader_it_leaves(trained: tuple[Path, dict[str, Any], str]) -> None:
+def test_training_prints_the_figures_of_the_reader_it_leaves(
+    trained: tuple[Path, dict[str, Any], str], data: str
+) -> None:
     out, printed, said = trained
     assert printed["reader"] == str(out) and printed["steps"] == 4
     run_folder = open_run(out / "evaluation")
@@ -379,6 +391,10 @@ def test_training_prints_the_figures_of_the_reader_it_leaves(trained: tuple[Path
     assert printed["metrics"]["total"] == len(run_folder.examples)
     assert run_folder.info["reader"] == str(out)
     assert run_folder.threshold == json.loads((out / "reader_config.json").read_text())["null_score_diff_threshold"]
+    # Held out by article, so none of its texts was trained on, and all the others were.
+    held_out = context_hashes(load_examples(data).examples) - (read_seen(out) or frozenset())
+    assert {context_hash(context) for context in run_folder.examples["context"]} == held_out
+    assert run_folder.examples["seen"].tolist() == [False] * len(run_folder.examples)
     assert "Writing model" not in said and "Warning" not in said
     assert sorted(path.name for path in out.parent.iterdir()) == ["my-reader"]
 
@@ -404,6 +420,7 @@ def test_training_on_two_sets_with_an_evaluation_set(base: str, data: str, tmp_p
     words = ["--data", str(other), "--extra-data", str(third), "--eval-data", str(third), "--max-steps", "1"]
     printed = run_json("train", "--base", base, "--data", data, "--out", str(tmp_path / "out"), *QUICK, *words)
     assert printed["metrics"]["total"] == 18
+    assert open_run(printed["run"]).examples["seen"].all(), "the third set was trained on, too"
     card = (tmp_path / "out" / "README.md").read_text()
     assert all(f"| {name}.json | " in card for name in ("data", "other", "third"))
 
@@ -420,9 +437,6 @@ def test_the_article_recipe_leaves_a_reader_and_says_what_is_wrong_with_it(
 
 
 def test_a_stopped_training_goes_on_with_resume_only(base: str, data: str, tmp_path: Path) -> None:
-    import os
-    import signal
-
     import reader.train_command
 
     make = reader.train_command._reporter
@@ -539,6 +553,58 @@ def test_an_evaluation_job_leaves_a_run(qa: str, data: str, config: dict[str, An
     assert open_run(job.folder / "evaluation").info["data"]["examples"] == 5
     last = read_progress(job).events[-1]
     assert (last["event"], last["reader"], last["evaluation"]) == ("end", None, str(job.folder / "evaluation"))
+
+
+def many_questions(path: Path, count: int) -> Path:
+    """So many questions, of which those at 5, 15, … have no text."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "question", "context"])
+        for n in range(count):
+            rows.writerow([f"q{n}", "Which town?", "" if n % 10 == 5 else f"Letter {n} came from Rouen 🙂."])
+    return path
+
+
+@pytest.mark.slow
+def test_a_predict_job_answers_the_good_rows_and_lists_the_bad(qa: str, config: dict[str, Any], tmp_path: Path) -> None:
+    job = ended(create_job("predict", {"reader": qa, "data": str(many_questions(tmp_path / "q.csv", 30))}))
+    assert (job.state, job.error) == ("succeeded", ""), tail_log(job)
+    rows = first_answers(job.folder, 100)
+    assert [row["id"] for row in rows] == [f"q{n}" for n in range(30) if n % 10 != 5]
+    assert {row["answer"] for row in rows} == {"Rouen"}
+    assert [(bad.row, bad.id) for bad in first_skipped(job.folder, 9)] == [(6, "q5"), (16, "q15"), (26, "q25")]
+    events = read_progress(job).events
+    start = next(event for event in events if event["event"] == "start")
+    assert (start["questions"], start["skipped"], start["before"]) == (27, 3, 0)
+    reading = [event for event in events if event["event"] == "progress"]
+    assert (reading[-1]["done"], reading[-1]["total"]) == (27, 27)
+    assert events[-1]["event"] == "end" and (events[-1]["questions"], events[-1]["answered"]) == (27, 27)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["stopped", "lost"])
+def test_a_predict_job_that_was_cut_off_keeps_its_answers_and_goes_on(
+    how: str, qa: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    questions = many_questions(tmp_path / "q.csv", 6_000)
+    job = create_job("predict", {"reader": qa, "data": str(questions), "threshold": 5.0})
+    eventually(lambda: count_answers(job.folder) > 100)
+    if how == "stopped":
+        stop_job(job.id)
+    else:
+        process = read_job(job.id).process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+    cut_off = ended(job)
+    assert cut_off.state == how, tail_log(cut_off)
+    kept = count_answers(job.folder)
+    assert 100 < kept < 5_400
+    assert len(first_answers(job.folder, 6_000)) == kept
+    done = ended(resume_job(job.id))
+    assert (done.state, done.error) == ("succeeded", ""), tail_log(done)
+    assert [row["id"] for row in first_answers(job.folder, 6_000)] == [f"q{n}" for n in range(6_000) if n % 10 != 5]
+    starts = [event["before"] for event in read_progress(done).events if event["event"] == "start"]
+    assert starts == [0, kept]
 
 
 @pytest.mark.slow

@@ -48,6 +48,16 @@ def test_a_negative_number_stays_with_its_option() -> None:
     assert options[-1] == "--threshold=-1e-05"
 
 
+def test_questions_to_answer_are_a_kind_of_job() -> None:
+    config = checked_config("predict", {"reader": "embedded", "data": "q.csv", "threshold": -2.5, "skip_bad": True})
+    words = ["--reader", "embedded", "--data", "q.csv", "--threshold=-2.5", "--skip-bad"]
+    assert options_from_config(config) == words
+    assert command_line(config).endswith("--out answers.csv")
+    for wrong, complaint in (({"data": "d"}, "needs 'reader'"), ({"reader": "r", "data": "d", "out": "/x"}, "'out'")):
+        with pytest.raises(BadUsage, match=complaint):
+            checked_config("predict", wrong)
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [

@@ -16,9 +16,13 @@ LIGHT = (
     *("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors"),
     *("slices", "filters", "calibration", "exports", "report", "leaderboard", "bench"),
     *("behaviour", "perturbations", "texts", "text_parsers", "text_pdf"),
+    *("answers", "teaching", "inspection"),
 )
 # The command line too, so that --help, settings, runs and score answer at once.
-QUICK = ("cli", "commands", "train_command", "recipes", "training_data", "model_card", "launch", "publish")
+QUICK = (
+    *("cli", "commands", "train_command", "recipes", "training_data", "model_card", "launch", "publish"),
+    *("inventory", "hub_readers"),
+)
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "safetensors")
 LAZY = (*HEAVY, "rouge", "scipy", "huggingface_hub", "gradio", "plotly")
 TRAINING = {

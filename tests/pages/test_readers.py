@@ -11,7 +11,7 @@ import pytest
 
 from pages.access import Access, NotAllowed
 from pages.readers import EMBEDDED, Shelf, find_reader, label_of, list_readers
-from reader.errors import BadReader
+from reader.errors import BadReader, OutOfMemory
 from reader.job_files import Job, write_job
 
 VISITORS = Access("off")
@@ -156,3 +156,94 @@ def test_every_name_in_the_list_may_be_asked_by_all(home: Path) -> None:
 
 def test_requests_of_gradio_are_what_access_expects() -> None:
     assert hasattr(gr.Request(), "request")
+
+
+# What goes and what is gone
+
+
+class Reader:
+    """As much of a reader as the shelf looks at."""
+
+    parameters = 1_000
+    precision = "bf16"
+
+
+def test_what_is_loaded_is_told_with_its_memory_and_can_be_let_go() -> None:
+    shelf = Shelf(lambda name: Reader())  # type: ignore[arg-type, return-value]
+    shelf.take("a")
+    shelf.take("b")
+    shelf.take("a")
+    assert [(each.name, each.bytes) for each in shelf.loaded()] == [("a", 2_000), ("b", 2_000)]
+    assert shelf.drop("b") and not shelf.drop("b")
+    assert not shelf.holds("b") and shelf.holds("a")
+
+
+def test_a_reader_that_was_retrained_in_its_folder_is_loaded_anew(home: Path) -> None:
+    folder = put_reader(home / "mine")
+    loads = Loads()
+    shelf = Shelf(loads)  # type: ignore[arg-type]
+    shelf.take(str(folder))
+    shelf.take(str(folder))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    assert not shelf.holds(str(folder))
+    shelf.take(str(folder))
+    assert loads.names == [str(folder)] * 2
+
+
+def test_a_reader_whose_folder_is_gone_is_not_loaded_any_more(home: Path) -> None:
+    folder = put_reader(home / "mine")
+    shelf = Shelf(Loads())  # type: ignore[arg-type]
+    shelf.take(str(folder))
+    (folder / "config.json").unlink()
+    assert not shelf.holds(str(folder)) and shelf.loaded() == []
+    with pytest.raises(NotAllowed):
+        find_reader(str(folder), shelf, None, VISITORS)
+
+
+def test_what_cannot_be_loaded_is_told_without_its_place(home: Path) -> None:
+    kept, trained = put_reader(home / "readers" / "mine"), put_reader(home / "jobs" / "1" / "reader")
+    with pytest.raises(BadReader, match=r"^readers/mine holds no weights"):
+        Shelf().take(str(kept))
+    (trained / "config.json").unlink()
+    with pytest.raises(BadReader, match=r"^The reader of job 1 was removed meanwhile\. Pick another one\.$"):
+        Shelf().take(str(trained))
+
+
+def test_a_full_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(name: str) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("reader.predictor.ExtractiveReader.from_pretrained", fill)
+    with pytest.raises(OutOfMemory, match="not enough memory for embedded"):
+        Shelf().take("embedded")
+
+
+def test_who_wants_another_reader_does_not_wait_for_a_fetch() -> None:
+    fetched, asked = threading.Event(), threading.Event()
+
+    def fetch(name: str) -> None:
+        if name == "of the Hub":
+            asked.set()
+            assert fetched.wait(10)
+
+    shelf = Shelf(Loads(), fetch)  # type: ignore[arg-type]
+    slow = threading.Thread(target=shelf.take, args=("of the Hub",))
+    slow.start()
+    assert asked.wait(10)
+    shelf.take("here")
+    assert not shelf.holds("of the Hub")
+    fetched.set()
+    slow.join(10)
+    assert shelf.holds("of the Hub") and shelf.holds("here")
+
+
+def test_two_visitors_with_two_readers_get_their_own() -> None:
+    shelf = Shelf(Loads(seconds=0.05))  # type: ignore[arg-type]
+    taken: dict[str, object] = {}
+    visitors = [threading.Thread(target=lambda name=name: taken.update({name: shelf.take(name)})) for name in "abc"]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert taken == {name: f"reader {name}" for name in "abc"}
+    assert sum(shelf.holds(name) for name in "abc") == 2
