@@ -84,8 +84,10 @@ def _sentence(view: View, job: Job) -> tuple[str, str]:
         if not isinstance(found, int):
             return f"{_counted(read, 'question')} in {spent(job)}", ""
         return f"{_counted(read, 'question')} in {spent(job)}: {_outcome(found, read)}", ""
+    # What a lost job says of what it saved is said here in its own words.
+    error = job.error.partition(" What it saved is kept")[0]
     on = "What was answered is kept; Resume answers the rest." if read else "Resume begins it again."
-    return so_far, " ".join(filter(None, (job.error, on)))
+    return so_far, " ".join(filter(None, (error, on)))
 
 
 def _outcome(found: int, read: int) -> str:
