@@ -232,11 +232,12 @@ def _change(shown: Shown) -> str:
         return f"{name}: {escape(opened.run.why_no_thresholds)}"
     outcomes, data = opened.figures["outcomes"], opened.run.info["data"]
     silent = outcomes["abstained"] + outcomes["missed"]
-    scored = (
-        f"{name} keeps silent on {silent:,} of {data['examples']:,} questions: {outcomes['abstained']:,} of "
-        f"{data['unanswerable']:,} unanswerable ones, which now score 1, and {outcomes['missed']:,} of "
-        f"{data['examples'] - data['unanswerable']:,} answerable ones, which now score 0."
+    kinds = (
+        (outcomes["abstained"], data["unanswerable"], "unanswerable", 1),
+        (outcomes["missed"], data["examples"] - data["unanswerable"], "answerable", 0),
     )
+    parts = [f"{kept:,} of {of:,} {kind} ones, which now score {score}" for kept, of, kind, score in kinds if of]
+    scored = f"{name} keeps silent on {silent:,} of {data['examples']:,} questions: {', and '.join(parts)}."
     moves = [
         f"{where} {_moves(before, after)}"
         for where, before, after in zip(("all", "the answerable"), _forced(opened), _as_decided(opened), strict=True)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from pages.access import Access, require
 from pages.behaviour_view import behaviour
-from pages.data_sets import STARTER, find_data, list_data
+from pages.evaluating import data_asked_for
 from pages.readers import Shelf, find_reader
 from pages.runs import OpenedRun
 from pages.verdict import notice
@@ -15,18 +15,13 @@ from reader.errors import BadRun, BadUsage, ReaderboardError
 from reader.jobs import Job, create_job, list_jobs
 
 
-def data_choices() -> list[tuple[str, str]]:
-    """The data sets to test on, as (label, value)."""
-    return [(choice.label, choice.name) for choice in list_data()[:-1]] or [("the starter set", STARTER)]
-
-
 def start_behaviour(opened: OpenedRun, data: str, shelf: Shelf, request: gr.Request | None, access: Access) -> Job:
     """Start a test of the run's reader as a job. Raises `NotAllowed` for those who may not, and `ReaderboardError`."""
     require(request, access)
     if opened.run.info.get("imported"):
         raise BadUsage("This run was made from somebody's predictions: there is no reader here to test.")
     reader = find_reader(opened.run.info["reader"], shelf, request, access)
-    return create_job("behave", {"reader": reader, "data": find_data(data, request, access)})
+    return create_job("behave", {"reader": reader, "data": data_asked_for(data, request, access)})
 
 
 def behaviour_of(opened: OpenedRun, change: str = "") -> str:

@@ -10,21 +10,24 @@ from itertools import islice
 from typing import Any
 
 from pages.browse import number, shortened
+from pages.data_sets import data_label
 from pages.readers import label_of
-from pages.runs import data_name
 from pages.slices_view import gauge, interval_text
 from pages.verdict import notice, tip
 from reader.behaviour import OTHER_ANSWER, TO_ABSTAIN, TO_ANSWER, Behaviour, ChangeResult
 from reader.errors import BadRun
+from reader.names import plain_name
 
 SHOWN = 20  # failing pairs
 LONGEST = 400  # characters of a question
+FEWEST = 20  # questions that a share needs to tell anything
 MOSTLY = 0.7  # where more of a question's words changed, marking them would say nothing
 
 NOT_TESTED = (
     "Not tested yet. Behaviour tests change a question or its text in small ways that should not change the answer, "
     "such as typing errors, capitals or an unrelated sentence, and show where it changes all the same."
 )
+TESTED = "To how many of the questions the change applies. Where it does not, it leaves the question alone."
 SHARE = (
     "The share of tested questions whose answer became another, or turned into silence or out of it. The whisker is "
     "Wilson's 95 % interval."
@@ -58,9 +61,10 @@ def behaviour(found: Behaviour | None, change: str = "") -> str:
     return (
         '<div class="behaviour"><h2>How often the answer changed, and should not have</h2>'
         f'<p class="quiet">{escape(label_of(info["reader"]))} on {info["questions"]:,} questions of '
-        f"{escape(data_name(info['data']['source']))}. The reader is held against itself: a wrong answer that stays is "
-        "no failure here.</p>"
-        '<table class="plain changes"><thead><tr><th scope="col">Change</th><th scope="col" class="number">Tested</th>'
+        f"{escape(plain_name(data_label(info['data']['source'])))}. The reader is held against itself: a wrong answer "
+        f"that stays is no failure here. {_few(found.changes)}</p>"
+        '<table class="plain changes"><thead><tr><th scope="col">Change</th>'
+        f'<th scope="col" class="number">{tip("Tested", TESTED)}</th>'
         '<th scope="col" class="draw"><span class="axis"><span>0</span><span>50</span><span>100</span></span></th>'
         f'<th scope="col" class="number">{tip("Answer changed", SHARE)}</th><th scope="col" class="how">How</th>'
         '<th scope="col" class="number">F1 % before → after</th></tr></thead>'
@@ -68,18 +72,23 @@ def behaviour(found: Behaviour | None, change: str = "") -> str:
     )
 
 
+def _few(changes: Sequence[ChangeResult]) -> str:
+    few = sum(0 < one.tested < FEWEST for one in changes)
+    return f"Pale: changes that fit fewer than {FEWEST} questions, too few to tell much." if few else ""
+
+
 def _row(found: Behaviour, one: ChangeResult, is_open: bool) -> str:
     head = (
         f'<th scope="row"><button type="button" class="pick" data-change="{escape(one.name)}" '
         f'aria-expanded="{str(is_open).lower()}">{escape(one.title)}</button><small>{escape(one.says)}</small></th>'
     )
-    opened = ' class="open"' if is_open else ""
+    kinds = " ".join(filter(None, ("open" * is_open, "few" * (one.tested < FEWEST))))
+    opened = f' class="{kinds}"' if kinds else ""
+    tested = f'<td class="number tested">{one.tested:,} <small>of {one.tested + one.untested:,}</small></td>'
     if one.failed_share is None:
-        return (
-            f'<tr{opened}>{head}<td class="number tested">0</td><td colspan="4" class="how">fits no question</td></tr>'
-        )
+        return f'<tr{opened}>{head}{tested}<td colspan="4" class="how">fits no question</td></tr>'
     body = (
-        f'<td class="number tested">{one.tested:,}</td>'
+        f"{tested}"
         f'<td class="draw">{gauge(one.failed_share, one.low, one.high, "Answer changed in")}</td>'
         f'<td class="number share">{number(one.failed_share, 1)}\u00a0%<small>{interval_text(one.low, one.high, 1)}'
         f'</small></td><td class="how">{_flips(one)}</td>'
@@ -122,12 +131,28 @@ def _pair(pair: Mapping[str, Any]) -> str:
     golds = " / ".join(dict.fromkeys(pair["gold"]))
     right = f"<bdi>{escape(shortened(golds))}</bdi>" if golds else "not answerable from this text"
     # Where words are marked, they say it already.
-    what = "" if "<mark" in after else f"<p class=what>{escape(shortened(pair['what'], LONGEST))}</p>"
+    what = "" if "<mark" in after else _in_text(pair) or _what(shortened(pair["what"], LONGEST))
     flip = FLIPS.get(pair["failure"], "")
     return (
         f'<li><div class="sides">{_side("Before", before, pair["answer_before"])}'
         f"{_side('After', after, pair['answer_after'], should)}</div>{what}"
         f'<p class="facts"><b>{flip}</b> · right: {right}</p></li>'
+    )
+
+
+def _what(says: str) -> str:
+    return f"<p class=what>{escape(says)}</p>"
+
+
+def _in_text(pair: Mapping[str, Any]) -> str:
+    """The sentence that was put before or after the text, marked where it stands; "" where nothing was added."""
+    pieces = pair.get("added")  # of an older format it is not there
+    if not isinstance(pieces, list) or len(pieces) != 3:
+        return ""
+    before, added, after = (escape(str(piece)[:LONGEST]) for piece in pieces)
+    return (
+        f'<p class="what text" dir="auto"><small>The text {"ends" if before else "begins"}</small> {before}'
+        f'<mark class="changed">{added}</mark>{after}</p>'
     )
 
 

@@ -158,8 +158,12 @@ def _speed(examples: float | None) -> str:
     return "–" if examples is None else f"{examples:,.{0 if examples >= 100 else 1}f}/s"
 
 
+def _without_folder(row: Row) -> str:
+    return row.problem.replace(str(row.folder), row.name) if row.folder else row.problem
+
+
 def _broken(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    items = "".join(f"<li><b>{escape(row.name)}</b> {escape(row.problem)}</li>" for row in rows)
+    items = "".join(f"<li><b>{escape(row.name)}</b> {escape(_without_folder(row))}</li>" for row in rows)
     return f"<section><h2>Cannot be shown</h2><ul class=broken>{items}</ul></section>"

@@ -26,9 +26,9 @@ def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
 
     figure = go.Figure()
     names = {"f1": "F1", "HasAns_f1": "HasAns F1", "NoAns_exact": "NoAns"}
+    if not {"HasAns_f1", "NoAns_exact"} <= curves.keys():
+        names = {"f1": "F1"}  # with one kind of question its curve is that of all
     for key, name in names.items():
-        if key not in curves:
-            continue
         figure.add_scatter(
             x=curves["threshold"],
             y=curves[key],
@@ -64,7 +64,7 @@ def recall_chart(found: PrecisionRecall) -> go.Figure:
         type="line", x0=0, x1=100, y0=100 * found.share, y1=100 * found.share, line={"width": 1, "dash": "dash"}
     )
     figure.add_annotation(x=2, y=100 * found.share, text="chance", showarrow=False, xanchor="left", yshift=9)
-    _quiet(figure, f"Silence is right with an average precision of {100 * found.average_precision:.1f} %")
+    _quiet(figure, f"Average precision of silence: {100 * found.average_precision:.1f} %")
     figure.update_xaxes(
         title={"text": "unanswerable questions met by silence, %", "font": {"size": 13}}, range=[0, 100]
     )
@@ -78,10 +78,15 @@ def histogram_chart(found: Histograms) -> go.Figure:
 
     middles = (found.edges[:-1] + found.edges[1:]) / 2
     figure = go.Figure()
-    for name, counts, dash in (
-        ("answerable", found.answerable, "solid"),
-        ("not answerable", found.unanswerable, "dot"),
-    ):
+    kinds = [
+        (name, counts, dash)
+        for name, counts, dash in (
+            ("answerable", found.answerable, "solid"),
+            ("not answerable", found.unanswerable, "dot"),
+        )
+        if counts.any()
+    ]
+    for name, counts, dash in kinds:
         figure.add_scatter(
             x=middles,
             y=counts,
@@ -92,9 +97,16 @@ def histogram_chart(found: Histograms) -> go.Figure:
         )
         top = int(counts.argmax())
         figure.add_annotation(x=float(middles[top]), y=int(counts[top]), text=name, showarrow=False, yshift=12)
-    _quiet(figure, "Margins: the further apart the two, the better it tells them")
+    says = (
+        [f"all questions are {name}" for name, _, _ in kinds] if len(kinds) == 1 else ["the further apart, the better"]
+    )
+    _quiet(figure, f"Margins: {says[0]}")
     figure.update_xaxes(title={"text": "margin", "font": {"size": 13}})
-    figure.update_yaxes(title={"text": "questions", "font": {"size": 13}}, rangemode="tozero")
+    # Few questions would be counted in tenths.
+    most = max((int(counts.max()) for _, counts, _ in kinds), default=0)
+    figure.update_yaxes(
+        title={"text": "questions", "font": {"size": 13}}, rangemode="tozero", dtick=1 if most <= 5 else None
+    )
     return figure
 
 
@@ -112,7 +124,7 @@ def reliability_chart(found: Reliability) -> go.Figure:
         hovertemplate="said %{x:.0f} %, true %{y:.0f} % of %{customdata:,} questions<extra></extra>",
     )
     figure.add_shape(type="line", x0=0, x1=100, y0=0, y1=100, line={"width": 1, "dash": "dash"})
-    _quiet(figure, f"Its probability of “no answer” is off by {100 * found.error:.1f} points on average")
+    _quiet(figure, f"“No answer” is off by {100 * found.error:.1f} points")
     figure.update_xaxes(title={"text": "probability of “no answer”, %", "font": {"size": 13}}, range=[0, 100])
     figure.update_yaxes(title={"text": "really none, %", "font": {"size": 13}}, range=[0, 104])
     return figure
@@ -121,8 +133,6 @@ def reliability_chart(found: Reliability) -> go.Figure:
 def _label_ends(figure: Any, curves: Curves, names: Mapping[str, str]) -> None:
     """Each curve's name at the end where it stands alone: NoAns falls from the left, the others rise to the right."""
     for key, name in names.items():
-        if key not in curves:
-            continue
         at = 0 if key == "NoAns_exact" else -1
         figure.add_annotation(
             x=float(curves["threshold"][at]),
@@ -144,6 +154,7 @@ def _mark_thresholds(figure: Any, marks: Mapping[str, float]) -> None:
 
 
 def _quiet(figure: Any, title: str) -> None:
+    """The looks that all share. On a phone there is room for some 42 characters of title."""
     figure.update_layout(
         title={
             "text": title,

@@ -67,7 +67,8 @@ def find_data(name: str | None, request: gr.Request | None, access: Access) -> s
     Other files of this machine than those taught and uploaded here are for those at the machine itself. Raises
     `BadData`.
     """
-    name = (name or "").strip()
+    # A name may come straight over HTTP, and so be anything.
+    name = name.strip() if isinstance(name, str) else ""
     if not name or name == UPLOAD:
         raise BadData("There is no data yet: upload a file, or pick the starter set.")
     if len(name) > LONGEST_NAME or not name.isprintable():

@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
 from pages.access import Access, require
+from pages.data_sets import UPLOAD, find_data, list_data
 from pages.readers import EMBEDDED, Shelf, find_reader, label_of
 from pages.runs import data_name
 from reader.errors import BadUsage
-from reader.hub import is_hub_id
 from reader.jobs import Job, create_job, list_jobs, read_job, read_progress, stop_job
-from reader.settings import home
 
-STARTER_SET = "starter"
 RECENT = 600.0  # seconds for which an evaluation that has ended is still told of
-LONGEST_NAME = 500
 
 KINDS = {"evaluate": "", "behave": "behaviour of "}  # of jobs that are told of here, and how their lines begin
 STATES = {
@@ -42,19 +38,11 @@ class Progress:
     seconds_left: float | None = None
 
 
-def list_data() -> list[tuple[str, str]]:
-    """The data sets to pick, as (label, value): the starter set and what was uploaded, the newest first."""
-    uploads = home() / "uploads"
-    files = [path for path in uploads.rglob("*") if path.is_file()] if uploads.is_dir() else []
-    files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return [("starter set", STARTER_SET), *((path.name, path.relative_to(home()).as_posix()) for path in files)]
-
-
 def start_evaluation(reader: str, data: str, shelf: Shelf, request: gr.Request | None, access: Access) -> Job:
     """Start an evaluation as a job of its own. Raises `NotAllowed` for those who may not, and `ReaderboardError`."""
     require(request, access)
     name = find_reader(reader or EMBEDDED, shelf, request, access)
-    return create_job("evaluate", {"reader": name, "data": find_data(data, access)})
+    return create_job("evaluate", {"reader": name, "data": data_asked_for(data, request, access)})
 
 
 def stop_evaluation(job_id: str, request: gr.Request | None, access: Access) -> None:
@@ -65,24 +53,17 @@ def stop_evaluation(job_id: str, request: gr.Request | None, access: Access) -> 
     stop_job(job_id)
 
 
-def find_data(name: str, access: Access) -> str:
-    """Turn a picked or typed data set into one that a job can load; for those who passed `require`.
+def data_choices() -> list[tuple[str, str]]:
+    """The data sets to evaluate on, as (label, value)."""
+    return [(choice.label, choice.name) for choice in list_data() if choice.name != UPLOAD]
 
-    Files outside READER_HOME are for those at this machine alone.
-    """
-    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+
+def data_asked_for(name: object, request: gr.Request | None, access: Access) -> str:
+    """What `find_data` makes of a data set that was picked or typed. Raises `BadData`, `BadUsage`, `NotAllowed`."""
+    # A name may come straight over HTTP, and so be anything.
+    if not isinstance(name, str) or not name.strip():
         raise BadUsage("Pick a data set, or type a Hub id such as rajpurkar/squad_v2:validation.")
-    name = name.strip()
-    if name == STARTER_SET:
-        return name
-    here = (home() / name).resolve()
-    if here.is_relative_to(home()) and here.is_file():
-        return str(here)
-    if access.mode == "on" and Path(name).expanduser().exists():
-        return name
-    if not is_hub_id(name):
-        raise BadUsage(f"There is no data set “{name}” here: pick one from the list, or type a Hub id.")
-    return name
+    return find_data(name, request, access)
 
 
 def evaluations() -> list[Job]:

@@ -117,9 +117,7 @@ def marked_text(excerpt: Excerpt, marks: Sequence[Mark]) -> str:
     return "".join(html)
 
 
-def reading_view(
-    excerpt: Excerpt, marks: Sequence[Mark] = (), *, label: str = "Text", with_ways: bool = False
-) -> str:
+def reading_view(excerpt: Excerpt, marks: Sequence[Mark] = (), *, label: str = "Text", with_ways: bool = False) -> str:
     """A text to read, with its marks; what an excerpt leaves out is said before and after it.
 
     ``data-start`` tells a script where in the whole text it begins (in code points). With ``with_ways``, buttons lead

@@ -14,9 +14,16 @@ import gradio as gr
 
 from pages import article
 from pages.access import Access, may, why_not
-from pages.behaving import behaviour_of, data_choices, start_behaviour
+from pages.behaving import behaviour_of, start_behaviour
 from pages.browse import ALL, SECTIONS, Browsing, filter_by, open_link, place_of, threshold_of, turn_to
-from pages.evaluating import evaluation_lines, evaluations, is_going, list_data, start_evaluation, stop_evaluation
+from pages.evaluating import (
+    data_choices,
+    evaluation_lines,
+    evaluations,
+    is_going,
+    start_evaluation,
+    stop_evaluation,
+)
 from pages.judge_layout import Parts, layout
 from pages.judge_shown import Changes, closed, example, listed, picks, scored, section, shown
 from pages.readers import Shelf, list_readers
@@ -106,8 +113,7 @@ def _wire_opening(parts: Parts, access: Access, tab: gr.Tab, runs: RunShelf) -> 
             parts.run: gr.Dropdown(choices),
             parts.other: gr.Dropdown([("nothing", ""), *choices]),
             parts.reader: gr.Dropdown([(choice.label, choice.name) for choice in list_readers()]),
-            parts.data: gr.Dropdown(list_data()),
-            parts.behave_data: gr.Dropdown(data_choices()),
+            **{part: gr.Dropdown(data_choices()) for part in (parts.data, parts.behave_data)},
             parts.evaluate: gr.Button(interactive=allowed),
             parts.import_run: gr.Button(interactive=allowed),
             parts.behave: gr.Button(interactive=allowed),

@@ -10,7 +10,7 @@ import gradio as gr
 from pages.behaviour_view import CLICK_CHANGE
 from pages.board import CLICK_RUN
 from pages.browse import ALL, HEADERS, SECTIONS, Browsing
-from pages.data_sets import STARTER
+from pages.data_sets import STARTER, data_label
 from pages.readers import EMBEDDED
 from pages.slices_view import CLICK_SLICE
 from pages.versus import CLICK_EXAMPLE
@@ -195,7 +195,7 @@ def _lay_out_making(own: dict[str, Any]) -> None:
             elem_id="judge-evaluate-reader",
         )
         own["data"] = gr.Dropdown(
-            [("starter set", STARTER)],
+            [(data_label(STARTER), STARTER)],
             value=STARTER,
             label="Data set: pick one, or type a Hub id",
             allow_custom_value=True,
@@ -313,7 +313,7 @@ def _lay_out_article(own: dict[str, Any]) -> None:
 def _lay_out_behaviour(own: dict[str, Any]) -> None:
     with gr.Row(elem_id="judge-behave-form"):
         own["behave_data"] = gr.Dropdown(
-            [("starter set", STARTER)],
+            [(data_label(STARTER), STARTER)],
             value=STARTER,
             label="Test this run's reader on questions of",
             allow_custom_value=True,

@@ -22,7 +22,7 @@ from pages.browse import (
 from pages.charts import histogram_chart, recall_chart, reliability_chart, threshold_chart
 from pages.judge_layout import Parts
 from pages.runs import OpenedRun, all_runs, key_of, list_choices
-from pages.slices_view import overview, slices
+from pages.slices_view import overview, slices, slicing_choices
 from pages.verdict import notice
 from pages.versus import versus
 from reader.calibration import ENDLESS, curves, histograms, precision_recall, reliability
@@ -44,7 +44,7 @@ def shown(parts: Parts, opened: OpenedRun, other: OpenedRun | None, browsing: Br
         parts.threshold: _slider(opened),
         parts.threshold_says: "",
         parts.sections: gr.Tabs(selected=browsing.section),
-        parts.slicing: gr.Dropdown(list(opened.slices), value=next(iter(opened.slices))),
+        parts.slicing: gr.Dropdown(slicing_choices(opened), value=next(iter(opened.slices))),
         **scored(parts, opened, other),
         **listed(parts, opened, other, browsing),
         **section(parts, opened, other, browsing),
@@ -174,9 +174,10 @@ def drawings(opened: OpenedRun) -> dict[str, Any]:
     with suppress(BadRun):  # every question has an answer
         drawn["recall"] = recall_chart(precision_recall(opened.margins, own.has_answer))
     drawn["margins"] = histogram_chart(histograms(opened.margins, own.has_answer))
-    with suppress(BadRun):  # no probabilities were kept
-        probability = opened.decided["no_answer_probability"].to_numpy(dtype=np.float64)
-        drawn["reliability"] = reliability_chart(reliability(probability, ~own.has_answer))
+    if own.has_answer.any() and not own.has_answer.all():  # else how often there is none is no question
+        with suppress(BadRun):  # no probabilities were kept
+            probability = opened.decided["no_answer_probability"].to_numpy(dtype=np.float64)
+            drawn["reliability"] = reliability_chart(reliability(probability, ~own.has_answer))
     return drawn
 
 

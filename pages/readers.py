@@ -22,6 +22,7 @@ from reader.errors import BadReader, OutOfMemory, is_out_of_memory
 from reader.hub import is_hub_id
 from reader.hub_readers import fetch_missing
 from reader.jobs import list_jobs
+from reader.names import plain_name
 from reader.settings import home, read_number
 
 if TYPE_CHECKING:
@@ -206,7 +207,8 @@ def label_of(name: str) -> str:
     folder = Path(name)
     if folder.is_absolute() and folder.name == "reader":
         return f"job {folder.parent.name}"
-    return folder.relative_to(home()).as_posix() if folder.is_absolute() and folder.is_relative_to(home()) else name
+    here = folder.is_absolute() and folder.is_relative_to(home())
+    return folder.relative_to(home()).as_posix() if here else plain_name(name)
 
 
 def _folder_of(name: str) -> str:

@@ -16,15 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pages.data_sets import data_label
 from pages.readers import label_of
 from reader.errors import BadRun
 from reader.examples import STARTER
 from reader.job_files import load_jobs
 from reader.metrics import OUTCOMES, metrics_at
+from reader.names import plain_name
 from reader.results import Run, RunSummary, list_runs, open_run, summarize, view
 from reader.settings import home
 from reader.slices import slicings
-from reader.sources import READERS
 from reader.views import judged, outcome_counts
 
 SHIPPED = "starter"  # what the page and links call the run that comes with the project
@@ -108,7 +109,7 @@ class RunShelf:
             return opened
         with self._opening:
             # Another visitor may have opened it while this one waited.
-            opened = self._look(name) or _opened(key, open_run(folder))
+            opened = self._look(name) or _opened(key, _read(folder))
             with self._looking:
                 self._open[name] = opened
                 while len(self._open) > KEPT_OPEN:
@@ -156,12 +157,7 @@ def find_run(key: str) -> Path:
 
 def data_name(source: str) -> str:
     """What a data set is called on the page: its file's name rather than the whole path."""
-    if source == "starter":
-        return "starter set"
-    path = Path(source)
-    # Hub ids have a slash, too, and no such ending.
-    is_file = path.is_absolute() or source.startswith(".") or path.suffix in READERS
-    return path.name if is_file else source
+    return "starter set" if source == "starter" else plain_name(data_label(source))
 
 
 def day_of(created: str) -> str:
@@ -204,6 +200,14 @@ def at_threshold(opened: OpenedRun, threshold: float) -> OpenedRun:
         f1=decided["f1"].to_numpy(dtype=np.float64),
         outcomes=_names(decided["outcome"]),
     )
+
+
+def _read(folder: Path) -> Run:
+    """Open the run; what is wrong with it is said without the folders of this machine."""
+    try:
+        return open_run(folder)
+    except BadRun as error:
+        raise BadRun(str(error).replace(str(folder), folder.name)) from None
 
 
 def _opened(key: str, run: Run) -> OpenedRun:

@@ -177,7 +177,7 @@ def _table(head: tuple[str, ...], body: str, name: str) -> str:
 
 def _of(metrics: Mapping[str, Any], group: str) -> str:
     total = metrics.get(f"{group}total")
-    return f"over {total:,} questions" if total else "no such question"
+    return f"over {total:,} question{'s' * (total != 1)}" if total else "no such question"
 
 
 def _tile(value: float | None) -> str:

@@ -21,6 +21,11 @@ from reader.slices import Slice, SliceDifference, by_slice, by_slice_pair
 FEWEST = 30  # questions that a group needs to be called the weakest or the strongest
 LONGEST_LABEL = 60  # characters; an article may have any name
 
+TITLES = {"seen": "text seen in training"}  # of slicings whose names say too little
+SEEN = "Seen: the text is among those that this reader was fine-tuned on. What its base model had read is not known."
+SEEN_BY_A = "Seen: the text is among those that A was fine-tuned on. What its base model had read is not known."
+NOT_KNOWN = "not known of this run, since what its reader was trained on was not kept"
+
 INTERVAL = "With 95 % confidence it lies in here, were other texts drawn. Few questions make it wide."
 PAIRED = "With 95 % confidence the difference lies in here. Where it holds 0, it may be chance."
 
@@ -32,6 +37,16 @@ element.addEventListener("click", event => {
     if (part) trigger("click", {where: part.dataset.where || "", slice: part.dataset.slice || ""});
 });
 """
+
+
+def slicing_choices(opened: OpenedRun) -> list[tuple[str, str]]:
+    """The ways to group a run's questions, as (label, value)."""
+    return [(title(name), name) for name in opened.slices]
+
+
+def title(name: str) -> str:
+    """What a slicing is called on the page."""
+    return TITLES.get(name, name)
 
 
 def where(name: str, label: str) -> str:
@@ -73,12 +88,22 @@ def overview(opened: OpenedRun, other: OpenedRun | None = None) -> str:
                 return notice(str(error), "alarm")
         large = [group for group in groups if group.questions >= FEWEST]
         left_out += len(groups) - len(large)
-        lines.append(_line(name, sorted(large, key=_rank)))
-    title = "Where it is weak, and where strong" if other is None else "Where B stands best against A, and where worst"
+        lines.append(_line(name, sorted(large, key=_rank), len(groups)))
+    if not any("data-where" in line for line in lines):
+        unknown = "" if "seen" in opened.slices else f" {_capital(title('seen'))} is {NOT_KNOWN}."
+        return (
+            f'<div class="slices"><p class="quiet">Too few questions to call a group the weakest or the strongest: no '
+            f"two that are grouped in the same way have {FEWEST}.{unknown}</p></div>"
+        )
+    if "seen" not in opened.slices:
+        lines.append(f'<li><span class="unknown">{title("seen")}</span><span class="quiet">{NOT_KNOWN}</span></li>')
+    heading = (
+        "Where it is weak, and where strong" if other is None else "Where B stands best against A, and where worst"
+    )
     key = "" if other is None else versus_key(opened, other)
     left = f"{left_out:,} {'groups' if left_out != 1 else 'group'} under {FEWEST} questions left out. "
     return (
-        f'<div class="slices"><h2>{title}</h2>{key}<ul class="extremes">{"".join(lines)}</ul>'
+        f'<div class="slices"><h2>{heading}</h2>{key}<ul class="extremes">{"".join(lines)}</ul>'
         f'<p class="quiet">{left if left_out else ""}The extremes of many groups are extreme by chance too: '
         "the intervals tell how far.</p></div>"
     )
@@ -101,14 +126,14 @@ def _groups(opened: OpenedRun, name: str, groups: Sequence[Slice]) -> str:
     seen = [outcome for outcome in OUTCOME_WORDS if any(group.outcomes.get(outcome) for group in groups)]
     legend = "".join(f'<span class="{outcome}"><i></i>{OUTCOME_WORDS[outcome]}</span>' for outcome in seen)
     return (
-        f'<div class="slices" style="--all: {overall:.2f}"><h2>F1 by {escape(name)}</h2>'
-        f'<table class="plain groups"><thead><tr><th scope="col">{escape(_capital(name))}</th>'
+        f'<div class="slices" style="--all: {overall:.2f}"><h2>F1 by {escape(title(name))}</h2>'
+        f'<table class="plain groups"><thead><tr><th scope="col">{escape(_capital(title(name)))}</th>'
         '<th scope="col" class="draw"><span class="axis"><span>0</span><span>50</span><span>100</span></span></th>'
         f'<th scope="col" class="number">F1 %</th><th scope="col" class="number">{tip("95 % interval", INTERVAL)}</th>'
         '<th scope="col" class="number">EM %</th><th scope="col" class="number">Questions</th>'
         f'<th scope="col" class="became">What became of them</th></tr></thead><tbody>{rows}</tbody></table>'
         f'<p class="mixed">{legend}</p><p class="quiet">The dashed line is F1 over all questions, {number(overall)}'
-        "\u00a0%. Choose a group to see its questions.</p></div>"
+        f"\u00a0%. Choose a group to see its questions. {SEEN if name == 'seen' else ''}</p></div>"
     )
 
 
@@ -155,14 +180,14 @@ def _pairs(a: OpenedRun, b: OpenedRun, name: str, groups: Sequence[SliceDifferen
     )
     axis = "".join(f"<span>{difference(float(end), 0)}</span>" for end in (-reach, 0, reach))
     return (
-        f'<div class="slices"><h2>F1 by {escape(name)}, two runs</h2>{versus_key(a, b)}'
-        f'<table class="plain groups paired"><thead><tr><th scope="col">{escape(_capital(name))}</th>'
+        f'<div class="slices"><h2>F1 by {escape(title(name))}, two runs</h2>{versus_key(a, b)}'
+        f'<table class="plain groups paired"><thead><tr><th scope="col">{escape(_capital(title(name)))}</th>'
         '<th scope="col" class="number">Questions</th><th scope="col" class="number">F1 of A</th>'
         '<th scope="col" class="number">F1 of B</th><th scope="col" class="number">B − A</th>'
         f'<th scope="col" class="number">{tip("95 % interval", PAIRED)}</th>'
         f'<th scope="col" class="draw"><span class="axis">{axis}</span></th>'
         f'<th scope="col" class="says">Better</th></tr></thead><tbody>{rows}</tbody></table>'
-        '<p class="quiet">Choose a group to see its questions.</p></div>'
+        f'<p class="quiet">Choose a group to see its questions. {SEEN_BY_A if name == "seen" else ""}</p></div>'
     )
 
 
@@ -210,13 +235,18 @@ def _rank(group: Slice | SliceDifference) -> float:
     return group.f1 if isinstance(group, Slice) else -group.difference
 
 
-def _line(name: str, ranked: Sequence[Slice | SliceDifference]) -> str:
-    title = f'<button type="button" class="pick" data-slice="{escape(name)}">{escape(name)}</button>'
+def _line(name: str, ranked: Sequence[Slice | SliceDifference], groups: int) -> str:
+    button = f'<button type="button" class="pick" data-slice="{escape(name)}">{escape(title(name))}</button>'
     if len(ranked) < 2:
-        says = "all in one group" if ranked else "no group is large enough"
-        return f'<li>{title}<span class="quiet">{says}</span></li>'
+        says = (
+            f"only <bdi>“{escape(_cut(ranked[0].label))}”</bdi> has {FEWEST} questions"
+            if ranked
+            else "no group is large enough"
+        )
+        says = "all in one group" if groups == 1 else says
+        return f'<li>{button}<span class="quiet">{says}</span></li>'
     words = ("weakest", "strongest") if isinstance(ranked[0], Slice) else ("best for B", "worst for B")
-    return f"<li>{title}{_extreme(words[0], name, ranked[0])}{_extreme(words[1], name, ranked[-1])}</li>"
+    return f"<li>{button}{_extreme(words[0], name, ranked[0])}{_extreme(words[1], name, ranked[-1])}</li>"
 
 
 def _extreme(word: str, name: str, group: Slice | SliceDifference) -> str:

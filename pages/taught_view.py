@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
+from urllib.parse import urlencode
 
 from pages.marking import quoted
 from pages.verdict import notice
 from reader.examples import Example
-from reader.teaching import TaughtSet
+from reader.teaching import SETS, TaughtSet
 
 LONGEST_SHOWN = 300  # characters of a question in the list
 
@@ -48,16 +49,12 @@ def heading(one: TaughtSet) -> str:
     title = f"<h2>{escape(one.name)}</h2>"
     if one.trouble:
         return f"{title}{notice(one.trouble, 'alarm')}"
+    train_on = urlencode({"tab": "train", "data": f"{SETS}/{one.name}.json"})
     count = "1 question" if one.questions == 1 else f"{one.questions:,} questions"
     return (
-        f'{title}<p class="quiet">{count}, {one.unanswerable:,} not answerable. It stands in the lists of data of '
-        f"{_tab('train', 'Train')} and {_tab('judge', 'Judge')}.</p>"
+        f'{title}<p class="quiet">{count}, {one.unanswerable:,} not answerable. '
+        f'<a href="?{escape(train_on)}">Train on it</a>; Judge has it among its data sets, too.</p>'
     )
-
-
-def _tab(name: str, title: str) -> str:
-    # In a window of its own, so that the question here stays.
-    return f'<a href="?tab={name}" target="_blank">{title}</a>'
 
 
 def question_list(examples: Sequence[Example], first: int) -> str:

@@ -19,7 +19,7 @@ from pages.comparing import comparison
 from pages.finished import has_reader, push, zip_of
 from pages.progress import curves, jobs_table, log_tail, probes, status
 from pages.readers import Shelf, list_readers
-from pages.train_form import CLICK_DOWNLOAD, QUIET, config_from, opened, wire_form
+from pages.train_form import CLICK_DOWNLOAD, QUIET, config_from, listed, opened, wire_form
 from pages.train_layout import Parts, layout
 from pages.training import start_once
 from pages.verdict import notice
@@ -269,7 +269,7 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, wa
         gone = named and named not in {job.id for job in view.jobs}
         says = f"There is no training job “{named[:40]}” here any more; this is another one." if view.jobs else ""
         return {
-            **opened(parts.form),
+            **opened(parts.form, asked.get("data", "")),
             **_shown(parts, view, {}, request, access),
             parts.trouble: notice(says) if gone and says else "",
             parts.form.column: gr.Column(visible=allowed),
@@ -281,7 +281,7 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, wa
         asked = _address(request)
         view = look(watcher, asked.get("job") or job_id, asked.get("compare") or compared)
         shown = {name: digest for name, digest in shown.items() if name != "timer"}
-        return _shown(parts, view, shown, request, access, log_open)
+        return {**_shown(parts, view, shown, request, access, log_open), **listed(parts.form)}
 
     form = parts.form
     demo.load(
@@ -297,7 +297,7 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts, access: Access, wa
     tab.select(
         come_back,
         inputs=[parts.job, parts.compared, parts.shown, parts.log_open],
-        outputs=parts.watched,
+        outputs=[*parts.watched, form.base, form.data, form.eval_data],
         queue=False,
         **QUIET,
     )

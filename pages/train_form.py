@@ -441,14 +441,24 @@ def config_from(
     )
 
 
-def opened(parts: FormParts) -> Changes:
-    """What the form gets when the page is opened: the choices that there are now."""
+def listed(parts: FormParts) -> Changes:
+    """The readers and data sets that there are now, to choose from; what is chosen stays."""
     data = _pairs(list_data())
-    quick = PRESETS[QUICK].form
     return {
         parts.base: gr.Dropdown(_pairs(list_readers())),
         parts.data: gr.Dropdown(data),
         parts.eval_data: gr.Dropdown([("the held-out questions", HELD_OUT), *data[:-1]]),
+    }
+
+
+def opened(parts: FormParts, wanted: str) -> Changes:
+    """What the form gets when the page is opened; ``wanted`` is the data set that its address names, or ""."""
+    quick = PRESETS[QUICK].form
+    data = _pairs(list_data())
+    chosen = {parts.data: gr.Dropdown(data, value=[wanted])} if wanted in [name for _, name in data[:-1]] else {}
+    return {
+        **listed(parts),
+        **chosen,
         parts.data_check: _quiet(check_data(STARTER).says),
         parts.command: command_line(config_of(quick, EMBEDDED, [STARTER], baseline=EMBEDDED)),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from pages.access import Access, require
-from pages.data_sets import find_data
+from pages.evaluating import data_asked_for
 from pages.judge_layout import EXPORTS
 from pages.judge_shown import drawings
 from pages.runs import OpenedRun
@@ -48,7 +48,7 @@ def take_in(
     if predictions is None:
         raise BadUsage("There are no predictions yet: drop a predictions.json, as the official script reads it.")
     whose = (name or "").strip()[:LONGEST_NAME]
-    questions = load_examples(find_data(data, request, access))
+    questions = load_examples(data_asked_for(data, request, access))
     stem = re.sub(r"[^\w.]+", "-", whose).strip("-.") or "imported"
     out = home() / "evaluations" / f"{stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     run = import_predictions(questions, Path(predictions), Path(null_odds) if null_odds else None, out, name=whose)

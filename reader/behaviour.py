@@ -228,6 +228,7 @@ def _pair(change: Change, original: Example, made: Changed, before: _Said, after
         "question_before": original.question,
         "question_after": made.example.question,
         "what": made.what,
+        "added": _added(original.context, made.example.context),
         "context": _around(made.example, after, expected),
         "answer_before": before.text,
         "answer_expected": expected,
@@ -246,6 +247,22 @@ def _failure(expected: str, before: _Said, after: _Said) -> str:
         return TO_ABSTAIN if before.answered else TO_ANSWER
     same = normalize_answer(expected) == normalize_answer(after.text)
     return "" if same else OTHER_ANSWER
+
+
+def _added(before: str, after: str) -> list[str]:
+    """What was put before or after the text: the text's end before it, itself, the text's beginning after it.
+
+    [] where nothing was, or something else was changed.
+    """
+    if before == after:
+        return []
+    if after.endswith(before):
+        end = after.find(" ", len(after) - len(before) + _AROUND)
+        return ["", after[: -len(before)], before if end < 0 else after[len(after) - len(before) : end] + " …"]
+    if after.startswith(before):
+        begin = before.rfind(" ", 0, max(0, len(before) - _AROUND)) + 1
+        return [("… " if begin else "") + before[begin:], after[len(before) :], ""]
+    return []
 
 
 def _around(example: Example, after: _Said, expected: str) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from reader.errors import BadRun
 from reader.intervals import paragraph_intervals
 from reader.metrics import BoolArray, FloatArray, normalize_answer
+from reader.names import plain_name
 from reader.results import Run
 from reader.views import Protocol, can_be_forced, view
 
@@ -153,19 +154,22 @@ def _require_same_data(run_a: Run, run_b: Run) -> None:
     data_a, data_b = run_a.info["data"], run_b.info["data"]
     if data_a["fingerprint"] != data_b["fingerprint"]:
         raise BadRun(
-            f"The two runs are on different data: {run_a.folder} on {data_a['source']} ({data_a['examples']:,} "
-            f"questions, fingerprint {data_a['fingerprint'][:12]}), {run_b.folder} on {data_b['source']} "
-            f"({data_b['examples']:,} questions, fingerprint {data_b['fingerprint'][:12]}). "
+            f"The two runs are on different data: {run_a.folder.name} on {_described(data_a)}, {run_b.folder.name} on "
+            f"{_described(data_b)}. "
             "Evaluate both readers on the same data set."
         )
     if set(run_a.examples["id"]) != set(run_b.examples["id"]):
-        raise BadRun(f"{run_a.folder} or {run_b.folder} is damaged: their questions differ. Evaluate again.")
+        raise BadRun(f"{run_a.folder.name} or {run_b.folder.name} is damaged: their questions differ. Evaluate again.")
+
+
+def _described(data: dict[str, Any]) -> str:
+    return f"{plain_name(data['source'])} ({data['examples']:,} questions, fingerprint {data['fingerprint'][:12]})"
 
 
 def _require_forced(*runs: Run) -> None:
     for run in runs:
         if not can_be_forced(run.examples):
-            raise BadRun(f"{run.folder} cannot be read in the forced protocol. {run.why_no_thresholds}")
+            raise BadRun(f"{run.folder.name} cannot be read in the forced protocol. {run.why_no_thresholds}")
 
 
 def _differences(a: pd.DataFrame, b: pd.DataFrame, resamples: int) -> tuple[Difference, ...]:

@@ -38,6 +38,7 @@ def evaluate(
         reader=reader.name,
         threshold=own.null_score_diff_threshold if threshold is None else threshold,
         threshold_chosen_on=chosen_on if threshold is None else "given by hand",
+        trained_on=reader.trained_on,
         facts={
             "parameters": reader.parameters,
             "device": reader.device,

@@ -55,6 +55,8 @@ def read_json(path: Path) -> Any:
         raise BadData(f"{path} is not UTF-8 text (byte {error.start}); a JSON file was expected.") from None
     except (json.JSONDecodeError, RecursionError) as error:
         raise BadData(f"{path} is not JSON: {error}.") from None
+    except ValueError:  # Python's own limit, not JSON's: some 4,300 digits
+        raise BadData(f"{path} holds a number that is too large.") from None
 
 
 @contextmanager

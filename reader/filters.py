@@ -64,6 +64,7 @@ ALSO_CALLED = {
     "title": "article",
     "em": "exact",
     "rouge 1": "rouge1",
+    "seen in training": "seen",
 }
 
 LONGEST = 1000  # characters

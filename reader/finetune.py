@@ -28,6 +28,7 @@ from reader.files import read_json, write_json
 from reader.held_out import HeldOut, choose_weights
 from reader.predictor import Precision, default_device, default_precision
 from reader.recipes import RecipeName, TrainOptions, in_smaller_parts
+from reader.seen import context_hashes
 from reader.teachers import load_teacher, teach
 from reader.trainer import Collator, Ordered, ReaderTrainer, Report, Stopped, last_checkpoint
 from reader.training_data import TrainingData, load_training_data, pick_probes, training_order
@@ -141,8 +142,10 @@ def _finetune(options: TrainOptions, work: Path, *, resume: bool, report: Report
     if trainer.state.global_step < ready.steps:
         report("message", text=f"F1 has not risen {options.patience} evaluations in a row: training ends early.")
     checkpoint, held_out = choose_weights(trainer, ready.base, ready.held_out, average_last=options.average_last)
+    # What its base was trained on before, the reader has seen too.
+    seen = (ready.base.trained_on or frozenset()) | context_hashes(ready.data.train)
     return Trained(
-        checkpoint=checkpoint,
+        checkpoint=replace(checkpoint, trained_on=seen),
         data=ready.data,
         held_out=held_out,
         steps=trainer.state.global_step,

@@ -35,7 +35,10 @@ def read_predictions(path: Path) -> dict[str, str]:
 def read_null_odds(path: Path) -> dict[str, float]:
     """Read a null_odds.json: id -> number, the greater the less likely there is an answer. Else `BadData`."""
     found = _read_object(path, "null odds: an object of question ids and numbers")
-    wrong = [name for name, value in found.items() if not _is_number(value)]
+    try:
+        wrong = [name for name, value in found.items() if not _is_number(value)]
+    except OverflowError:  # a whole number beyond the largest float
+        raise BadData(f"{path} holds a number that is too large.") from None
     if wrong:
         raise BadData(
             f"{path} holds no null odds: {len(wrong):,} of its {len(found):,} values are not finite numbers, "

@@ -9,19 +9,23 @@ tokens; each batch's logits are reduced to the best spans of its windows at once
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reader.checkpoints import Checkpoint, ReaderConfig, load_checkpoint
 from reader.errors import BadReader, BadUsage
 from reader.examples import Example
 from reader.features import Feature, Windowing, longest_window, prepare_validation_features
-from reader.postprocess import Answer, WindowSpans, best_spans, decide
+from reader.postprocess import Answer, Reading, WindowSpans, best_spans, decide, read_each
+from reader.turns import Turns, Work
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +40,17 @@ _CHUNK_CHARACTERS = 1_000_000
 # Padded tokens of a batch. On a CPU larger batches are padded more and leave the caches (measured: 512 to 1,536 are
 # about equal, 4,096 a tenth slower); a GPU wants to be filled.
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 131_072, "mps": 16_384}
+# Texts from this many characters on are cut into tokens beside the short ones: a million take a second.
+_LONG_TEXTS = 50_000
 # Lengths are rounded up to this, so that the CPU's kernels are compiled (and kept) for few shapes only.
 _LENGTH_STEP = 16
 
 
 class ExtractiveReader:
-    """A loaded reader. Safe to use from several threads at once."""
+    """A loaded reader. Safe to use from several threads at once, which then take turns, batch by batch.
+
+    ``turns``: readers on the same device may share them, as they share the device.
+    """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: Precision) -> None:
         import torch
@@ -53,6 +62,7 @@ class ExtractiveReader:
             head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
         self.name = checkpoint.name
         self.config: ReaderConfig = checkpoint.config
+        self.trained_on = checkpoint.trained_on
         self.device = device
         self.precision: Precision = precision
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -61,6 +71,9 @@ class ExtractiveReader:
         self._model = model
         # A fast tokenizer keeps its truncation as state, so that two threads may not call it at once.
         self.tokenizing = threading.Lock()
+        self._tokenizing_long = threading.Lock()
+        self._tokenizer_of_long: Any = None
+        self.turns = Turns()
 
     @classmethod
     def from_pretrained(
@@ -82,6 +95,19 @@ class ExtractiveReader:
         example = Example(id="", question=question, context=context)
         return next(self.predict([example], threshold=threshold, top_k=top_k))
 
+    def read(self, *, question: str, context: str, threshold: float | None = None, top_k: int | None = None) -> Reading:
+        """Answer one question from one context, and say what each window of it said.
+
+        The answer is that of a call, from the same single pass of the model; raises the same errors.
+        """
+        n_best, at = self._settle(threshold, top_k)
+        example = Example(id="", question=question, context=context)
+        (windows,) = self.read_windows(
+            self.windowing, [example], n_best=n_best, max_answer_length=self.config.max_answer_length
+        )
+        answer = decide(example.id, context, windows, n_best=n_best, threshold=at)
+        return read_each(context, windows, answer, n_best=n_best)
+
     def predict(
         self,
         examples: Iterable[Example],
@@ -96,12 +122,7 @@ class ExtractiveReader:
         per answer (default: the reader's n_best_size); ``progress``: called with (answered, of how many or None).
         Raises `BadData` where a question or context is empty or leaves its windows no room.
         """
-        if top_k is not None and top_k < 1:
-            raise BadUsage(f"top_k is {top_k}; it must be at least 1.")
-        n_best = top_k or self.config.n_best_size
-        at = self.config.null_score_diff_threshold if threshold is None else threshold
-        if math.isnan(at):
-            raise BadUsage("The threshold is not a number (nan); it is a difference of scores, as in --threshold -2.5.")
+        n_best, at = self._settle(threshold, top_k)
         total = len(examples) if isinstance(examples, Sized) else None
         done = 0
         for chunk in chunks(examples):
@@ -114,33 +135,49 @@ class ExtractiveReader:
             if progress:
                 progress(done, total)
 
+    def _settle(self, threshold: float | None, top_k: int | None) -> tuple[int, float]:
+        """How many alternatives to give, and above which null_score_diff to abstain."""
+        if top_k is not None and top_k < 1:
+            raise BadUsage(f"top_k is {top_k}; it must be at least 1.")
+        at = self.config.null_score_diff_threshold if threshold is None else threshold
+        if math.isnan(at):
+            raise BadUsage("The threshold is not a number (nan); it is a difference of scores, as in --threshold -2.5.")
+        return top_k or self.config.n_best_size, at
+
     def read_windows(
         self, windowing: Windowing, examples: Sequence[Example], *, n_best: int, max_answer_length: int
     ) -> list[list[WindowSpans]]:
         """The best spans of every window, grouped by example: one pass of the model."""
-        with self.tokenizing:
-            features = prepare_validation_features(windowing, examples)
+        features = self.features(windowing, examples)
+        work = self.turns.begin()
         # Longest first: what does not fit into memory shows at once, not at the end.
         order = sorted(range(len(features)), key=lambda index: -len(features[index].input_ids))
         found: dict[int, WindowSpans] = {}
         for batch in _batches(order, features, _BATCH_TOKENS[self.device.split(":")[0]]):
             chosen = [features[index] for index in batch]
-            spans = self._read_batch(chosen, n_best=n_best, max_answer_length=max_answer_length)
+            spans = self._read_batch(chosen, work, n_best=n_best, max_answer_length=max_answer_length)
             found.update(zip(batch, spans, strict=True))
         owners = groupby(range(len(features)), key=lambda index: features[index].example)
         return [[found[index] for index in indices] for _, indices in owners]
 
-    def _read_batch(self, features: Sequence[Feature], *, n_best: int, max_answer_length: int) -> list[WindowSpans]:
-        import torch
+    def features(self, windowing: Windowing, examples: Sequence[Example]) -> list[Feature]:
+        """The windows of all examples, in order; raises as `prepare_validation_features` does.
 
-        inputs, answerable = _pad(features, self.windowing.tokenizer.pad_token_id or 0, self.longest_window)
-        with torch.inference_mode():
-            output = self._model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
-            logits = torch.stack([output.start_logits, output.end_logits]).float().cpu().numpy()
-        if not np.isfinite(logits).all():
-            raise BadReader(
-                f"{self.name} computes numbers that are not finite in {self.precision}. Try another precision (fp32)."
-            )
+        Long texts have a tokenizer of their own, so that no short one waits for them.
+        """
+        if sum(len(example.context) for example in examples) < _LONG_TEXTS:
+            with self.tokenizing:
+                return prepare_validation_features(windowing, examples)
+        with self._tokenizing_long:
+            if self._tokenizer_of_long is None:
+                with self.tokenizing:
+                    self._tokenizer_of_long = copy.deepcopy(self.windowing.tokenizer)
+            return prepare_validation_features(replace(windowing, tokenizer=self._tokenizer_of_long), examples)
+
+    def _read_batch(
+        self, features: Sequence[Feature], work: Work, *, n_best: int, max_answer_length: int
+    ) -> list[WindowSpans]:
+        logits, answerable = self.logits(features, work)
         return best_spans(
             logits[0],
             logits[1],
@@ -150,6 +187,27 @@ class ExtractiveReader:
             max_answer_length=max_answer_length,
             n_best=n_best,
         )
+
+    def logits(
+        self, features: Sequence[Feature], work: Work | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Start and end logits of windows read as one batch, (2, batch, tokens), and where an answer may be.
+
+        ``tokens`` is the longest window's, padded on the right; ``work`` is what this batch is a part of. Raises
+        `BadReader` where they are not finite.
+        """
+        import torch
+
+        inputs, answerable = _pad(features, self.windowing.tokenizer.pad_token_id or 0, self.longest_window)
+        work = work or self.turns.begin()
+        with work.turn(inputs["input_ids"].numel()), torch.inference_mode():
+            output = self._model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
+            logits = torch.stack([output.start_logits, output.end_logits]).float().cpu().numpy()
+        if not np.isfinite(logits).all():
+            raise BadReader(
+                f"{self.name} computes numbers that are not finite in {self.precision}. Try another precision (fp32)."
+            )
+        return logits, answerable
 
     def as_pipeline(self) -> QuestionAnsweringPipeline:
         """The interface that transformers had until 5.3: ``pipeline("question-answering")``."""
@@ -222,7 +280,7 @@ def _padded(feature: Feature) -> int:
 
 def _pad(
     features: Sequence[Feature], pad_token_id: int, longest_window: int | None
-) -> tuple[dict[str, torch.Tensor], np.ndarray[Any, np.dtype[np.bool_]]]:
+) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
     """Model inputs, padded on the right up to the longest window; and where an answer may be."""
     import torch
 

@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reader.breakdowns import BREAKDOWNS, breakdown
 from reader.comparison import Change, Comparison, Difference, compare
 from reader.exports import counted, import_notes
 from reader.leaderboard import PUBLISHED, SQUAD2_DEV
+from reader.names import plain_name
 from reader.results import Run, summarize, view
+from reader.slices import Slice, by_slice, slicings
 
 WORST = 20  # examples that a report shows
 CHANGES = 10  # gains and losses that it lists
@@ -44,14 +44,14 @@ def report(run: Run, *, threshold: float | None = None, other: Run | None = None
     at = run.threshold if threshold is None else threshold
     figures = summarize(run, threshold=threshold)
     decided = view(run.examples, at)
-    title = f"{_named(run.info['reader'])} on {_named(run.info['data']['source'])}"
+    title = f"{plain_name(run.info['reader'])} on {plain_name(run.info['data']['source'])}"
     parts = [
         _head(run, title, _rule(run, at, chosen_here=threshold is not None)),
         _figures(figures, at),
         _outcomes(figures["outcomes"]),
         _thresholds(figures["thresholds"], own=run.threshold, at=at, read=figures["metrics"]),
         _published(run, figures) if run.info["data"]["fingerprint"] == SQUAD2_DEV else "",
-        _breakdowns(decided),
+        _slices(decided),
         _comparison(compare(other, run, threshold_b=at, changes=CHANGES)) if other is not None else "",
         *(f'<section class="chart">{chart}</section>' for chart in charts),
         _worst(decided, at),
@@ -185,7 +185,7 @@ def _published(run: Run, figures: Mapping[str, Any]) -> str:
     everything, answerable = (raw[group]["rouge1"]["f"] if raw else None for group in ("all", "answerable"))
     scores = [metrics.get(key) for key in ("exact", "f1", "HasAns_f1", "NoAns_exact")]
     here = _line(
-        f"{_inline(_named(run.info['reader']))} <small>measured here</small>",
+        f"{_inline(plain_name(run.info['reader']))} <small>measured here</small>",
         [_number(everything, 3), _number(answerable, 3), *map(_number, scores)],
     )
     others = "".join(
@@ -208,27 +208,35 @@ def _published(run: Run, figures: Mapping[str, Any]) -> str:
     return _section("Beside published readers", _table_of(head, here + divider + others), note)
 
 
-def _breakdowns(decided: pd.DataFrame) -> str:
+def _slices(decided: pd.DataFrame) -> str:
+    """The groups of the app's Slices, in every way that is known of the run."""
+    answerable, others = (decided[decided["is_impossible"] == impossible] for impossible in (False, True))
     tables = ""
-    for by in BREAKDOWNS:
-        found = breakdown(decided, by)
+    for name, labels in slicings(decided).items():
+        has_answer, no_answer = (
+            {group.label: group for group in by_slice(rows, labels)} for rows in (answerable, others)
+        )
         body = [
             (
-                _text(row["group"]),
+                _inline(_short(group.label)),
                 [
-                    f"{row['count']:,}",
-                    _number(row["exact"]),
-                    _number(row["f1"]),
-                    _interval(row["f1_low"], row["f1_high"]),
-                    _number(row["HasAns_f1"]),
-                    _number(row["NoAns_exact"]),
+                    f"{group.questions:,}",
+                    _number(group.exact),
+                    _number(group.f1),
+                    _interval(group.f1_low, group.f1_high),
+                    _of(has_answer.get(group.label), "f1"),
+                    _of(no_answer.get(group.label), "exact"),
                 ],
             )
-            for row in found.to_dict("records")
+            for group in by_slice(decided, labels)
         ]
-        name = by.replace("_", " ")
-        tables += _table([f"By {name}", "Questions", "EM, %", "F1, %", "F1, 95 %", "HasAns F1, %", "NoAns, %"], body)
-    return _section("Where it is strong and weak", tables, "Intervals: whole paragraphs resampled.")
+        head = [f"By {SLICINGS.get(name, name)}", "Questions", "EM, %", "F1, %", "F1, 95 %", "HasAns F1, %", "NoAns, %"]
+        tables += _table(head, body)
+    return _section("Where it is strong and weak", tables, "Intervals: over whole paragraphs. Lengths: in words.")
+
+
+def _of(group: Slice | None, figure: str) -> str:
+    return _number(getattr(group, figure)) if group is not None else "–"
 
 
 def _comparison(found: Comparison) -> str:
@@ -240,7 +248,7 @@ def _comparison(found: Comparison) -> str:
         )
         for one in found.differences
     ]
-    reader, at = _named(found.reader_a), found.threshold_a
+    reader, at = plain_name(found.reader_a), found.threshold_a
     limit = f", read at {_signed(at)}" if at is not None else ""
     says = (
         f"The other: {reader} ({found.a}{limit}). A positive difference speaks for this report's run. Its F1 is higher "
@@ -376,7 +384,7 @@ def _value(name: str, value: Any) -> str:
     if name == "command" and isinstance(value, str):
         return _command(value)
     if isinstance(value, str):
-        return _named(value)
+        return plain_name(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
@@ -387,17 +395,9 @@ def _value(name: str, value: Any) -> str:
 def _command(line: str) -> str:
     """A command without this machine's folders, which mean nothing elsewhere and tell who sits here."""
     try:
-        return shlex.join(_named(word) for word in shlex.split(line))
+        return shlex.join(plain_name(word) for word in shlex.split(line))
     except ValueError:
         return "not readable"
-
-
-def _named(source: str) -> str:
-    """A reader or data set as it is called; of a file or folder its name only, of a job's reader the job."""
-    path = Path(source)
-    if not path.is_absolute() and not source.startswith((".", "~")):
-        return source
-    return f"job {path.parent.name}" if path.name == "reader" and path.parent.name else path.name or source
 
 
 # Words, numbers and tables
@@ -421,6 +421,12 @@ MEASURES = {
     "NoAns_exact": "NoAns, %",
     "rouge1_f": "ROUGE-1 F, 0 to 1",
 }
+SLICINGS = {
+    "answer position": "position of the answer, by quarters of the text",
+    "overlap": "overlap of question and text",
+    "seen": "text seen in training",
+}
+"""What the slicings are called, where their own names say too little."""
 PERCENTS = ("EM, %", "F1, %", "HasAns F1, %", "NoAns, %")
 SILENT = "nothing"
 

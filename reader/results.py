@@ -133,12 +133,14 @@ def write_run(
     threshold: float,
     threshold_chosen_on: str,
     facts: Mapping[str, Any],
+    trained_on: frozenset[str] | None = None,
 ) -> Run:
     """Consume the answers, one per example and in their order, and write the run folder ``out``.
 
-    ``facts`` goes into run.json as it is (device, precision, the command …). ``out`` must not exist; nothing of it is
-    left when anything fails or is interrupted. Raises `BadUsage` (exists), `BadData` (no examples), `BadRun` (cannot
-    be written).
+    ``facts`` goes into run.json as it is (device, precision, the command …); ``trained_on``: the hashes of the
+    contexts that the reader was trained on (`reader.seen`), None where they are not known. ``out`` must not exist;
+    nothing of it is left when anything fails or is interrupted. Raises `BadUsage` (exists), `BadData` (no examples),
+    `BadRun` (cannot be written).
     """
     if not data.examples:
         raise BadData(f"{data.source} holds no questions to evaluate on.")
@@ -147,7 +149,7 @@ def write_run(
         with (folder / NBEST).open("w", encoding="utf-8", newline="\n") as file:
             found = list(_written_as_they_come(file, data.examples, answers))
         seconds = time.perf_counter() - began
-        table = run_table(data.examples, found)
+        table = run_table(data.examples, found, trained_on)
         info = _info(data, table, reader, threshold, threshold_chosen_on, {"seconds": round(seconds, 3), **facts})
         _write_files(folder, info, table)
     return Run(out, info, table)

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from reader import rouge_scores
-from reader.breakdowns import question_word, word_count
 from reader.examples import Example, paragraph_numbers
 from reader.metrics import judge
 from reader.postprocess import Answer
+from reader.seen import context_hash
+from reader.slices import question_word
 
 _TEXTS = ("id", "title", "question", "context", "span", "question_word")
 _COUNTS = ("paragraph", "span_start", "span_end", "windows", "answer_length", "context_length")
@@ -38,6 +39,7 @@ _FLOATS = (
     *ROUGE_COLUMNS,
 )
 COLUMNS = (*_TEXTS, *_COUNTS, *_FLOATS, "answers", "answer_starts", "is_impossible")
+SEEN = "seen"  # a column where it is known what the reader was trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +77,21 @@ class Found:
         )
 
 
-def run_table(examples: Sequence[Example], found: Sequence[Found]) -> pd.DataFrame:
+def run_table(
+    examples: Sequence[Example], found: Sequence[Found], trained_on: frozenset[str] | None = None
+) -> pd.DataFrame:
     """Build the table, in data order, with the columns of `COLUMNS`.
 
     ``exact, f1`` and the ROUGE columns are the span's own, in [0, 1]; ``abstain_*`` is what saying nothing scores.
-    ``answer_length`` (of the first gold, 0 where there is none) and ``context_length`` are in words.
+    ``answer_length`` (of the first gold, 0 where there is none) and ``context_length`` are in words. ``trained_on``:
+    hashes of contexts (`reader.seen`); with them there is a column ``seen``, whether the context is one of those.
     """
     golds = [[gold.text for gold in example.answers] for example in examples]
     spans = [one.span for one in found]
     judged = judge(spans, golds)
     # Questions share their contexts: count each context's words once.
-    lengths = {context: word_count(context) for context in {example.context for example in examples}}
+    contexts = {example.context for example in examples}
+    lengths = {context: _words(context) for context in contexts}
     columns: dict[str, object] = {
         "id": [example.id for example in examples],
         "title": [example.title for example in examples],
@@ -97,7 +103,7 @@ def run_table(examples: Sequence[Example], found: Sequence[Found]) -> pd.DataFra
         "span_start": [one.start for one in found],
         "span_end": [one.end for one in found],
         "windows": [one.windows for one in found],
-        "answer_length": [word_count(texts[0]) if texts else 0 for texts in golds],
+        "answer_length": [_words(texts[0]) if texts else 0 for texts in golds],
         "context_length": [lengths[example.context] for example in examples],
         "exact": judged.exact,
         "f1": judged.f1,
@@ -109,7 +115,16 @@ def run_table(examples: Sequence[Example], found: Sequence[Found]) -> pd.DataFra
     }
     for name in ("score", "null_score", "null_score_diff", "probability", "no_answer_probability"):
         columns[name] = np.array([getattr(one, name) for one in found], dtype=np.float64)
-    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+    table = pd.DataFrame({name: columns[name] for name in COLUMNS})
+    if trained_on is not None:
+        seen = {context: context_hash(context) in trained_on for context in contexts}
+        table[SEEN] = [seen[example.context] for example in examples]
+    return table
+
+
+def _words(text: str) -> int:
+    """How many words: what stands between white space."""
+    return len(text.split())
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -124,14 +139,15 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         "answers": pa.list_(pa.string()),
         "answer_starts": pa.list_(pa.int64()),
         "is_impossible": pa.bool_(),
+        SEEN: pa.bool_(),
     }
-    schema = pa.schema([(name, kinds[name]) for name in COLUMNS])
-    arrays = [pa.array(table[name].tolist(), type=schema.field(name).type) for name in COLUMNS]
+    schema = pa.schema([(name, kinds[name]) for name in (*COLUMNS, SEEN) if name in table])
+    arrays = [pa.array(table[name].tolist(), type=schema.field(name).type) for name in schema.names]
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read the table. Raises `OSError` or `ValueError` where it is missing, damaged or lacks a column."""
+    """Read the table, with ``seen`` where it has that; `OSError` or `ValueError` where it is damaged or not whole."""
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
@@ -139,7 +155,7 @@ def read_table(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in read.column_names]
     if missing:
         raise ValueError(f"there is no column {', '.join(missing)}")
-    table = read.select(list(COLUMNS)).to_pandas()
+    table = read.select([name for name in (*COLUMNS, SEEN) if name in read.column_names]).to_pandas()
     for name in ("answers", "answer_starts"):
         table[name] = pd.Series([list(values) for values in table[name]], index=table.index, dtype=object)
     return table

@@ -6,7 +6,6 @@ cheap enough to be done again whenever a threshold moves. The nine ways, and the
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -33,7 +32,8 @@ LABELS: dict[str, tuple[str, ...]] = {
     "overlap": ("low", "mid", "high"),
     "seen": ("yes", "no"),
 }
-"""The slicings and their labels, in order. Lengths are in words; articles are named by the data."""
+"""The slicings and their labels, in order. Lengths are in words; articles are named by the data; ``seen`` tells
+whether the context was among those that the reader was trained on."""
 
 # The first length of each label above. A window of 384 tokens holds some 300 words.
 _ANSWER_LENGTHS = (0, 1, 2, 3, 5, 10)
@@ -76,12 +76,12 @@ class SliceDifference:
     high: float | None
 
 
-def slicings(examples: pd.DataFrame, seen_contexts: frozenset[str] | None = None) -> dict[str, pd.Series]:
+def slicings(examples: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the label of every question in each slicing: ordered categoricals on the table's own index.
 
     ``examples`` is a run's table (`reader.run_table`). The names are those of `LABELS`, in their order; left out are
     ``article`` where no question has a title, ``windows`` where their number was not kept, and ``seen`` where it is
-    not known: ``seen_contexts`` holds the `context_hash` of every context the reader was trained on.
+    not known what the reader was trained on.
     """
     _, first, paragraphs = np.unique(examples["paragraph"].to_numpy(), return_index=True, return_inverse=True)
     contexts: list[str] = examples["context"].iloc[first].tolist()
@@ -101,9 +101,8 @@ def slicings(examples: pd.DataFrame, seen_contexts: frozenset[str] | None = None
     if (examples["windows"] > 0).all():
         found["windows"] = _ranges("windows", _WINDOWS, examples["windows"].to_numpy())
     found["overlap"] = _ranges("overlap", _OVERLAPS, _overlaps(questions, contexts, paragraphs.tolist()))
-    if seen_contexts is not None:
-        seen = np.array([context_hash(context) in seen_contexts for context in contexts], dtype=np.bool_)
-        found["seen"] = np.where(seen[paragraphs], "yes", "no").tolist()
+    if "seen" in examples:
+        found["seen"] = np.where(examples["seen"].to_numpy(dtype=np.bool_), "yes", "no").tolist()
     return {name: _series(name, labels, examples.index) for name, labels in found.items()}
 
 
@@ -280,11 +279,6 @@ def _is_name(words: Sequence[str]) -> bool:
 
 
 # The other slicings
-
-
-def context_hash(context: str) -> str:
-    """Return what stands for a context in a set of seen ones: SHA-256 (hex); case and white space do not count."""
-    return hashlib.sha256(" ".join(context.casefold().split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _answer_lengths(golds: Sequence[str | None], lengths: IntArray) -> list[str]:

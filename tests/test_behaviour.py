@@ -232,6 +232,7 @@ def test_a_line_tells_all_of_a_test(tmp_path: Path) -> None:
         "question_before": "Who is it?",
         "question_after": "WHO IS IT?",
         "what": "in capitals",
+        "added": [],
         "context": CONTEXT,
         "answer_before": "Ada Lovelace",
         "answer_expected": "Ada Lovelace",
@@ -245,6 +246,22 @@ def test_a_line_tells_all_of_a_test(tmp_path: Path) -> None:
     assert [pair["id"] for pair in behaviour.pairs("upper_case", failed_only=True)] == [
         *("stops", "stops too", "starts", "turns")
     ]
+
+
+def test_what_is_added_to_the_text_is_kept_with_the_text_beside_it(tmp_path: Path) -> None:
+    tail = "word " * 60
+    others = [
+        Example(f"o{n}", "Is it?", f"The bees of Clermont dance in circles {n} times.", (), "Bees") for n in range(3)
+    ]
+    example = Example("long", "Who wrote Lovelace?", f"The {tail}end.", (), "Ada")
+    behaviour = run(tmp_path, lambda example: "", example, *others)
+    made = {pair["change"]: pair["added"] for pair in behaviour.pairs() if pair["id"] == "long"}
+    left, added, right = made["sentence_before"]
+    assert left == "" and added.startswith("The bees of Clermont") and added.endswith("times. ")
+    assert right.startswith("The word word") and right.endswith(" …") and len(right) < 140
+    left, added, right = made["sentence_after"]
+    assert left.startswith("… word") and left.endswith("end.") and added.startswith(" The bees") and right == ""
+    assert made["upper_case"] == []
 
 
 def test_a_long_context_is_shown_around_the_answer(tmp_path: Path) -> None:

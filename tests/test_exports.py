@@ -31,6 +31,7 @@ from reader.leaderboard import PUBLISHED, SQUAD2_DEV
 from reader.predictions import read_null_odds, read_predictions, score_predictions
 from reader.report import OUTCOMES, report
 from reader.results import Run, open_run, summarize, view, write_run
+from reader.slices import by_slice, slicings
 from tests.full_disk import largest_file
 from tests.small_run import EXAMPLES, SEINE, answer, data
 
@@ -302,6 +303,20 @@ def test_the_report_shows_both_protocols_as_the_summary_counts_them(run: Run) ->
     assert "correct 2 50.0\u00a0%partial 1 25.0\u00a0%wrong span 1 25.0\u00a0%missed 0" in text
     assert "rightly abstained 1 50.0\u00a0%false answer 1" in text
     assert "margin is above 0.00 (held-out train data)" in text
+
+
+def test_the_report_groups_the_questions_as_the_page_does(run: Run) -> None:
+    text = _read(report(run)).text
+    decided = view(run.examples, 0.0)
+    for labels in slicings(run.examples).values():
+        for group in by_slice(decided, labels):
+            assert f"{group.label}{group.questions:,}{group.exact:.2f}{group.f1:.2f}" in text
+    # q3 is half right and q4 right: both can be answered. q5 is rightly left alone.
+    assert (
+        "By question word" in text
+        and "which250.0075.00–75.00–" in text
+        and "how many/much1100.00100.00––100.00" in text
+    )
 
 
 def test_thresholds_stand_side_by_side_and_a_chosen_one_is_named(run: Run) -> None:

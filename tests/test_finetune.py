@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from reader.held_out import HeldOut
 from reader.learning import average, divergence, layer_groups
 from reader.predictor import ExtractiveReader
 from reader.recipes import TrainOptions
+from reader.seen import context_hashes, write_seen
 from reader.teachers import load_teacher, teach
 from reader.trainer import Collator, ReaderTrainer, last_checkpoint
 from tests import tiny_models
@@ -319,6 +321,22 @@ def test_other_faults_of_torch_are_not_taken_for_full_memory(
     monkeypatch.setattr(ReaderTrainer, "compute_loss", compute_loss)
     with pytest.raises(RuntimeError, match="shapes"):
         train(options(base, data), tmp_path)
+
+
+def test_a_reader_has_seen_what_it_and_its_base_were_trained_on_and_nothing_held_out(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    shutil.copytree(base, before)
+    write_seen(before, frozenset({"earlier"}))
+    trained = train(options(before, data, max_steps=1), tmp_path / "work")
+    seen = trained.checkpoint.trained_on
+    assert seen == {"earlier"} | context_hashes(trained.data.train)
+    assert trained.data.held_out and not seen & context_hashes(trained.data.held_out)
+    (tmp_path / "after").mkdir()
+    save_checkpoint(trained.checkpoint, tmp_path / "after")
+    assert load_checkpoint(str(tmp_path / "after")).trained_on == seen
+    assert load_checkpoint(str(base)).trained_on is None
 
 
 def test_the_seed_decides(base: Path, data: Path, tmp_path: Path) -> None:

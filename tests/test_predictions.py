@@ -114,6 +114,14 @@ def test_null_odds_are_finite_numbers(tmp_path: Path, value: str) -> None:
         read_null_odds(file)
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_beyond_all_floats_is_said_in_a_sentence(tmp_path: Path, digits: int) -> None:
+    file = tmp_path / "null_odds.json"
+    file.write_text('{"q1": ' + digits * "1" + "}", encoding="utf-8")
+    with pytest.raises(BadData, match=r"null_odds\.json holds a number that is too large"):
+        read_null_odds(file)
+
+
 def test_a_missing_file_or_a_folder(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="There is no file"):
         read_predictions(tmp_path / "nowhere.json")

@@ -26,7 +26,7 @@ def test_the_table_holds_what_is_counted_once(table: pd.DataFrame) -> None:
     assert table["span"].tolist() == ["Rollo", "911", "Paris", "Paris", "Paris", "spring tide"]
     assert table["exact"].tolist() == [1, 0, 0, 1, 0, 0]
     assert table["f1"].tolist() == [1, 0, 0.5, 1, 0, 0]  # "Paris" of "Paris and Rouen": p 1, r 1/3
-    assert table["question_word"].tolist() == ["who", "when", "which", "which", "how many", "where"]
+    assert table["question_word"].tolist() == ["who", "when", "which", "which", "how many/much", "where"]
     assert table["answer_length"].tolist() == [3, 0, 3, 1, 0, 3]
     assert table["context_length"].tolist() == [7, 7, 14, 14, 14, 9]
     assert table["null_score_diff"].tolist() == [-4, -1, -3, -0.5, 2, -2]

@@ -55,7 +55,7 @@ def test_each_change_shows_its_share_its_interval_and_how_answers_changed(tmp_pa
     assert "<b>mine" not in html and "dev.json" in html and "/data/" not in html
     row = html[html.index("<tbody>") :]
     assert words(row) == (
-        "Typing errors Letters are swapped. 40 65.0 % 49.5 to 77.9 24 fell silent 1 spoke up 1 said otherwise "
+        "Typing errors Letters are swapped. 40 of 42 65.0 % 49.5 to 77.9 24 fell silent 1 spoke up 1 said otherwise "
         "60.5 → 40.2"
     )
     assert "--low: 49.51; --high: 77.87" in row and 'data-change="typos" aria-expanded="false"' in row
@@ -102,6 +102,28 @@ def test_what_was_added_to_the_text_and_what_was_expected_is_said(tmp_path: Path
     assert "added at the end: Bees &lt;dance&gt;." in pair
     assert "“ Bees ” should be “ Otto ”" in words(pair)
     assert "said otherwise · right: not answerable from this text" in words(pair)
+
+
+def test_what_was_added_is_marked_where_it_stands_in_the_text(tmp_path: Path) -> None:
+    added = {
+        "question_after": PAIR["question_before"],
+        "what": "added",
+        "added": ["", "Bees <dance>. ", "Rollo ruled …"],
+    }
+    (pair,) = pairs(behaviour(written(tmp_path, added), "typos"))
+    assert '<mark class="changed">Bees &lt;dance&gt;. </mark>Rollo ruled …' in pair
+    assert "The text begins Bees <dance>. Rollo ruled …" in words(pair)
+    after = {**added, "added": ["… he ruled.", " Bees dance.", ""]}
+    (pair,) = pairs(behaviour(written(tmp_path, after), "typos"))
+    assert "The text ends … he ruled. Bees dance." in words(pair)
+
+
+def test_a_change_that_fits_few_questions_is_pale_and_said_to_be(tmp_path: Path) -> None:
+    few = replace(TYPOS, tested=19, untested=23)
+    html = behaviour(written(tmp_path, changes=(TYPOS, few)))
+    assert [("few" in row) for row in re.findall(r"<tr[^>]*>(?=<th scope=\"row)", html)] == [False, True]
+    assert "19 of 42" in words(html) and "fewer than 20 questions" in words(html)
+    assert "fewer than" not in words(behaviour(written(tmp_path)))
 
 
 def test_a_damaged_list_of_pairs_is_answered_with_a_sentence(tmp_path: Path) -> None:

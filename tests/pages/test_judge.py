@@ -12,9 +12,11 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import gradio as gr
 import pytest
+from starlette.requests import Request
 
-from pages import example_view, scorecard
+from pages import article, example_view, scorecard
 from pages.access import Access, NotAllowed
 from pages.browse import (
     ALL,
@@ -37,19 +39,20 @@ from pages.browse import (
 from pages.charts import histogram_chart, recall_chart, reliability_chart, threshold_chart
 from pages.evaluating import (
     RECENT,
+    data_asked_for,
+    data_choices,
     evaluation_lines,
     evaluations,
-    find_data,
-    list_data,
     progress_of,
     start_evaluation,
     stop_evaluation,
 )
+from pages.judge_shown import drawings
 from pages.readers import Shelf
 from pages.runs import KEPT_OPEN, OpenedRun, RunShelf, data_name, day_of, find_run, list_choices
 from reader.calibration import curves as curves_of
 from reader.calibration import histograms, precision_recall, reliability
-from reader.errors import BadRun, BadUsage
+from reader.errors import BadData, BadRun, BadUsage
 from reader.examples import Example, Gold
 from reader.job_files import Job, State, append_progress, write_job
 from reader.metrics import metrics_at
@@ -478,10 +481,24 @@ def test_the_chart_says_where_f1_is_highest(opened: OpenedRun) -> None:
 
 def test_charts_say_what_they_show(opened: OpenedRun) -> None:
     has = judged(opened.run.examples).has_answer
-    assert "average precision of" in recall_chart(precision_recall(opened.margins, has)).layout.title.text
+    assert "Average precision of silence" in recall_chart(precision_recall(opened.margins, has)).layout.title.text
     assert len(histogram_chart(histograms(opened.margins, has)).data) == 2
     said = opened.decided["no_answer_probability"].to_numpy(dtype=float)
-    assert "points on average" in reliability_chart(reliability(said, ~has)).layout.title.text
+    assert "“No answer” is off by" in reliability_chart(reliability(said, ~has)).layout.title.text
+
+
+def test_with_answerable_questions_only_nothing_is_drawn_of_the_others(home: Path) -> None:
+    answerable = [example for example in EXAMPLES if example.answers]
+    write(home / "evaluations" / "answerable", answerable)
+    opened = RunShelf().take("evaluations/answerable")
+    drawn = drawings(opened)
+    assert sorted(drawn) == ["chart", "margins"]
+    assert [line.name for line in drawn["chart"].data] == ["F1"], "HasAns F1 is the same"
+    assert [line.name for line in drawn["margins"].data] == ["answerable"]
+    assert drawn["margins"].layout.title.text == "Margins: all questions are answerable"
+    assert drawn["margins"].layout.yaxis.dtick == 1, "questions are not counted in tenths"
+    assert "no such question" in text_of(scorecard.tiles(opened))
+    assert "0 of 0" not in text_of(article.tables(opened, None))
 
 
 # Evaluations
@@ -537,18 +554,39 @@ def test_only_those_who_may_start_and_stop(home: Path) -> None:
     assert not (home / "jobs").exists()
 
 
-def test_data_sets_are_found_by_name(home: Path, tmp_path: Path) -> None:
+def asked_by(client: str) -> gr.Request:
+    headers = [(b"host", b"127.0.0.1:7860")]
+    return gr.Request(Request({"type": "http", "headers": headers, "client": (client, 1), "query_string": b""}))
+
+
+def test_data_sets_are_found_by_name_and_only_for_those_who_may(home: Path, tmp_path: Path) -> None:
     (home / "uploads").mkdir(parents=True)
-    (home / "uploads" / "mine.csv").write_text("question,context,answer\n")
+    mine = home / "uploads" / "mine-0123abcd.csv"
+    mine.write_text("question,context,answer\n")
     outside = tmp_path / "outside.csv"
     outside.write_text("")
-    assert list_data() == [("starter set", "starter"), ("mine.csv", "uploads/mine.csv")]
-    assert find_data("starter", NOBODY) == "starter"
-    assert find_data("uploads/mine.csv", NOBODY) == str(home / "uploads" / "mine.csv")
-    assert find_data("rajpurkar/squad_v2:validation", NOBODY) == "rajpurkar/squad_v2:validation"
-    assert find_data(str(outside), HERE) == str(outside)
-    with pytest.raises(BadUsage, match="There is no data set"):
-        find_data(str(outside), Access("owner"))
-    for name in ("", "  ", "a\0b", "x" * 5000, None):
+    assert {("the starter set", "starter"), ("mine.csv", "uploads/mine-0123abcd.csv")} <= set(data_choices())
+    assert "upload" not in dict(data_choices()).values(), "nothing is uploaded here"
+    here = asked_by("127.0.0.1")
+    assert data_asked_for("starter", here, HERE) == "starter"
+    assert data_asked_for("uploads/mine-0123abcd.csv", here, HERE) == str(mine)
+    assert data_name(str(mine)) == "mine.csv"
+    assert data_asked_for(str(outside), here, HERE) == str(outside)
+    for name in (str(outside), "rajpurkar/squad_v2:validation"):
+        for who, access in ((here, NOBODY), (asked_by("10.0.0.9"), HERE), (here, Access("owner"))):
+            with pytest.raises(NotAllowed):
+                data_asked_for(name, who, access)
+    for wrong in ("", "  ", None, ["starter"], 7):
         with pytest.raises(BadUsage, match="Pick a data set"):
-            find_data(name, HERE)  # type: ignore[arg-type]
+            data_asked_for(wrong, here, HERE)
+    for name in ("a\0b", "x" * 5000):
+        with pytest.raises(BadData):
+            data_asked_for(name, here, HERE)
+
+
+def test_what_is_wrong_with_a_run_is_said_without_the_folders_of_this_machine(home: Path) -> None:
+    folder = write(home / "evaluations" / "broken")
+    (folder / "examples.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadRun, match="The run broken is damaged") as found:
+        RunShelf().take("evaluations/broken")
+    assert str(home) not in str(found.value)

@@ -10,11 +10,12 @@ import pytest
 
 from pages import slices_view
 from pages.runs import OpenedRun, RunShelf
-from pages.slices_view import CLICK_SLICE, overview, slices, where
+from pages.slices_view import CLICK_SLICE, overview, slices, slicing_choices, where
 from reader.examples import Example, Gold
 from reader.filters import parse
 from reader.results import import_predictions, write_run
-from tests.small_run import EXAMPLES, answer, data
+from reader.seen import context_hash
+from tests.small_run import EXAMPLES, ROLLO, answer, data
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,36 @@ def test_a_row_holds_a_button_the_figures_and_the_outcomes_in_words(home: Path) 
     assert "interval not known" in row and "--low" not in row, "no whisker where nothing is known"
 
 
+def test_whether_texts_were_seen_in_training_is_a_slice_where_it_is_known_and_else_a_sentence(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = take(home)
+    assert "seen" not in dict(slicing_choices(unknown)).values()
+    assert "Text seen in training is not known of this run, since" in words(overview(unknown))
+    monkeypatch.setattr(slices_view, "FEWEST", 2)
+    assert "text seen in training not known of this run, since" in words(overview(unknown))
+    made = data()
+    write_run(
+        home / "evaluations" / "told",
+        made,
+        (answer(example) for example in made.examples),
+        reader="mine",
+        threshold=0.0,
+        threshold_chosen_on="",
+        facts={},
+        trained_on=frozenset({context_hash(ROLLO)}),
+    )
+    opened = RunShelf().take("evaluations/told")
+    assert ("text seen in training", "seen") in slicing_choices(opened)
+    html = slices(opened, "seen")
+    assert "F1 by text seen in training" in html and "fine-tuned on" in html
+    assert filters(html) == ["seen = yes", "seen = no"]
+    # q1 and q2 are on the text about Rollo.
+    assert [words(row).split()[0] for row in rows(html)] == ["yes", "no"]
+    assert [parse(text).mask(opened.decided, opened.slices).sum() for text in filters(html)] == [2, 4]
+    assert "not known of this run" not in overview(opened)
+
+
 def test_figures_follow_the_threshold(home: Path) -> None:
     assert slices(take(home, threshold=-9.0), "answer type") != slices(take(home), "answer type")
     assert "correct" not in slices(take(home, threshold=-9.0), "question word")
@@ -114,10 +145,13 @@ def test_the_overview_names_the_extremes_and_how_many_groups_are_too_small(
 ) -> None:
     opened = take(home)
     small = words(overview(opened))
-    count = sum(labels.nunique() for labels in opened.slices.values())
-    assert f"{count} groups under 30 questions left out" in small and "no group is large enough" in small
+    assert small.startswith("Too few questions to call a group the weakest or the strongest") and "have 30." in small
     monkeypatch.setattr(slices_view, "FEWEST", 2)
     html = overview(opened)
+    sizes = [count for labels in opened.slices.values() for count in labels.value_counts() if count]
+    assert f"{sizes.count(1)} groups under 2 questions left out" in words(html)
+    assert "question word only “which” has 2 questions" in words(html), "q3 and q4; the others ask each in another way"
+    assert "windows all in one group" in words(html)
     assert "article weakest Normandy 50.0 not known · 2 questions strongest Rivers" in words(html)
     assert "article = Normandy" in filters(html) and 'data-slice="answer type"' in html
     pair = words(overview(opened, take(home, threshold=-9.0)))

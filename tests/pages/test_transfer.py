@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from pages.access import Access, NotAllowed
-from pages.behaving import behaviour_of, data_choices, start_behaviour
+from pages.behaving import behaviour_of, start_behaviour
 from pages.judge_layout import EXPORTS
 from pages.readers import Shelf
 from pages.runs import OpenedRun, RunShelf
@@ -128,7 +128,6 @@ def test_no_other_form_is_known(opened: OpenedRun) -> None:
 
 def test_what_was_not_tested_says_so(opened: OpenedRun) -> None:
     assert "Not tested yet" in behaviour_of(opened)
-    assert data_choices()[0] == ("the starter set", "starter")
 
 
 def test_an_imported_run_has_no_reader_to_test(home: Path, tmp_path: Path) -> None:
