@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from reader.examples import Gold
+from reader.teaching import add_question
 from tests.browser.conftest import App
 from tests.browser.hand_made_reader import make
 from tests.made_pdf import make_pdf
@@ -94,6 +96,52 @@ def test_a_pdf_of_forty_pages_and_the_window_that_answered(open_page: OpenPage, 
     expect(drawn).to_contain_text(re.compile(rf"\b{found[1]}\b"))
     drawn.locator("button[data-window]").first.click()
     expect(page.locator("#ask-reading mark.window").first).to_be_visible()
+
+
+def ticket(number: int) -> tuple[str, Gold]:
+    """A text in a workshop's own manner, and the part that it says is on order."""
+    part = f"VX-{300 + 11 * number}"
+    text = (
+        f"Ticket {400 + 7 * number}. Ada wrote on Monday that the pump in hall {number + 1} leaks. "
+        f"The valve was closed at {6 + number} o'clock; part {part} is on order."
+    )
+    return text, Gold(part, text.index(part))
+
+
+def test_a_wrong_answer_is_marked_trained_on_and_right_then(open_page: OpenPage, running_app: App) -> None:
+    question, (text, gold) = "What has to be ordered?", ticket(0)
+    page = open_page(question=question, context=text)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
+    ask(page, question)
+    assert says(page) == "Not answerable from this text", "the wrong answer"
+
+    page.get_by_role("tab", name="Teach").click()
+    page.locator("#teach-answer").get_by_label("The right answer").fill(gold.text)
+    box = page.get_by_role("combobox", name="Set, or a new name")
+    box.click()
+    box.press_sequentially("tickets")
+    box.press("Enter")
+    page.get_by_role("button", name="Add to the set").click()
+    expect(page.locator("#teach-says")).to_contain_text("“tickets”")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("READER_HOME", str(running_app.home))
+        for number in range(1, 10):  # nine more of the kind
+            add_question("tickets", question, *ticket(number))
+
+    page.goto(running_app.link(tab="train", data="sets/tickets.json"))
+    expect(page.locator("#data-check")).to_contain_text("10 questions")
+    page.locator("#train-form").get_by_text("steps", exact=True).click()
+    page.get_by_label("How long").fill("30")
+    expect(page.locator("#command textarea")).to_have_value(re.compile(r"sets/tickets\.json[\s\S]*--max-steps 30\b"))
+    page.locator("#train-button").click()
+    expect(page.locator("#job .state")).to_contain_text("Finished", timeout=240_000)
+
+    page.get_by_role("link", name="Ask it").click()
+    expect(page.get_by_role("combobox", name=re.compile("^Reader"))).not_to_have_value("embedded")
+    page.get_by_role("button", name="Edit text").click()
+    page.get_by_placeholder("Paste the text to read here").fill(text)
+    ask(page, question)
+    assert says(page).rstrip(".") == gold.text
 
 
 def test_two_readers_that_differ(open_page: OpenPage, running_app: App) -> None:
