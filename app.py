@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 
 import gradio as gr
 
-from pages import ask, judge, train
 from pages.access import Access
+from pages.ask import tab as ask
+from pages.judge import tab as judge
 from pages.privacy import middleware
 from pages.readers import Shelf
 from pages.tabs import TABS, follow_address
 from pages.theme import FAVICON, head, theme
+from pages.train import tab as train
 from reader.errors import BadUsage, ReaderboardError
 from reader.jobs import start_waiting
 from reader.settings import read_number

@@ -16,16 +16,10 @@ STYLES = [
     Path(__file__).parent / f"{name}.css"
     for name in (
         "style",
-        "ask",
-        "train",
-        "compare",
-        "judge",
-        "article",
-        "views",
-        "teaching",
-        "many",
-        "reader_shelf",
-        "inside",
+        "ask/ask",
+        *("train/train", "train/compare"),
+        *("judge/judge", "judge/article", "judge/views"),
+        *("ask/teaching", "ask/many", "ask/reader_shelf", "ask/inside"),
     )
 ]
 FAVICON = Path(__file__).parent / "favicon.svg"

@@ -3,7 +3,7 @@
 No process is left over, and nothing is lost but the steps since the last checkpoint. Some drills stand elsewhere:
 
 - the trainer killed: `test_jobs` (the job, its children, the next one of the queue)
-- two presses of Train, two browsers: `tests/pages/test_train.py` (`start_once`), `test_jobs` (many starters)
+- two presses of Train, two browsers: `tests/pages/train/test_tab.py` (`start_once`), `test_jobs` (many starters)
 - a running job is not deleted; a process that has got the pid of a job's: `test_jobs`
 - a stop between two steps and in an evaluation, a damaged checkpoint, a disk full at a checkpoint: `test_finetune`
 """

@@ -32,7 +32,9 @@ TRAINING = {
 
 
 def modules(folder: str) -> dict[str, Path]:
-    return {path.stem: path for path in sorted((ROOT / folder).glob("*.py"))}
+    """The modules of a folder, by their names in it: ``ask.tab`` is pages/ask/tab.py."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    return {".".join(path.relative_to(ROOT / folder).with_suffix("").parts): path for path in paths}
 
 
 def imported(path: Path) -> set[str]:
@@ -66,6 +68,15 @@ def test_a_page_knows_neither_the_app_nor_the_command_line(path: Path) -> None:
     names = imported(path)
     assert not {name.split(".")[0] for name in names} & {"app", "tests"}
     assert not of_package(names, "reader", modules("reader")) & {"cli", "commands", "train_command", "__main__"}
+
+
+@pytest.mark.parametrize("tab", ["ask", "train", "judge"])
+def test_a_tab_knows_no_other_tab(tab: str) -> None:
+    others = {"ask", "train", "judge"} - {tab}
+    for name, path in modules("pages").items():
+        if name.startswith(f"{tab}."):
+            found = {each.split(".")[1] for each in imported(path) if each.startswith("pages.")}
+            assert not found & others, name
 
 
 def test_nothing_in_the_library_imports_in_a_circle() -> None:

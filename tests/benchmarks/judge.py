@@ -18,10 +18,10 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
-from pages.browse import SORTS, Browsing, filter_by, place_of, turn_to
-from pages.judge_layout import layout
-from pages.judge_shown import example, listed, scored
-from pages.runs import RunShelf
+from pages.judge.browse import SORTS, Browsing, filter_by, place_of, turn_to
+from pages.judge.layout import layout
+from pages.judge.runs import RunShelf
+from pages.judge.shown import example, listed, scored
 
 MOVES = 60
 FILTERS = (
