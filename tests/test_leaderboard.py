@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from reader.examples import load_examples
-from reader.leaderboard import PUBLISHED, SQUAD2_DEV, Row, leaderboard
+from reader.leaderboard import PUBLISHED, SQUAD2_DEV, Row, leaderboard, with_published
 from reader.results import Run, import_predictions, list_runs, open_run, read_predictions, summarize, write_run
 from tests.small_run import EXAMPLES, answer, data
 
@@ -170,3 +170,8 @@ def test_neither_board_nor_exports_nor_calibration_load_torch() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout.strip()) == (0, ""), ran.stderr
+
+
+def test_published_figures_are_in_the_picture_once_whatever_was_run() -> None:
+    assert set(with_published([])) == set(PUBLISHED)
+    assert with_published([*PUBLISHED]) == [*PUBLISHED]

@@ -7,7 +7,7 @@ published it and that it was not run here.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from html import escape
 from itertools import groupby
 
@@ -16,6 +16,7 @@ from pages.judge.runs import data_name, day_of
 from pages.judge.scorecard import EXACT, F1, HAS_ANSWER, NO_ANSWER
 from pages.phrases import tip
 from pages.readers import label_of
+from reader.hub import is_hub_id
 from reader.leaderboard import Row
 
 LONGEST_REASON = 44  # characters of how a threshold was chosen
@@ -29,8 +30,8 @@ NONE_YET = "No runs yet. Evaluate the embedded reader on the starter set: it tak
 
 CLICK_RUN = """
 element.addEventListener("click", event => {
-    const button = event.target.closest("[data-run]");
-    if (button) trigger("click", {run: button.dataset.run});
+    const button = event.target.closest("[data-run], [data-evaluate]");
+    if (button) trigger("click", {run: button.dataset.run || "", evaluate: button.dataset.evaluate || ""});
 });
 """
 
@@ -68,7 +69,7 @@ def _table(rows: Sequence[Row], chosen: str, key_of: Callable[[Row], str]) -> st
     if published:
         body += (
             f'<tr class="divider"><th colspan="{len(head) + 1}" scope="rowgroup"><span>Published, not run here</span>'
-            "</th></tr>" + "".join(_published(row) for row in published)
+            "</th></tr>" + "".join(_published(row, {each.reader for each in measured}) for row in published)
         )
     return (
         f"<section><h2>{escape(data_name(named.data))} <small>{named.questions:,} questions</small></h2>"
@@ -103,18 +104,25 @@ def _measured(row: Row, rank: str, chosen: str, key: str) -> str:
     )
 
 
-def _published(row: Row) -> str:
+def _published(row: Row, measured: Set[str]) -> str:
+    run = ""
+    if is_hub_id(row.reader) and row.reader not in measured:
+        run = (
+            f'<button type="button" class="small" data-evaluate="{escape(row.reader)}" '
+            f'aria-label="Run {escape(row.reader)} here">Run it here</button>'
+        )
     return (
         '<tr class="published"><th scope="row"><span class="who"><span class="rank"></span><span>'
-        f"{escape(row.reader)}<small>Published: {escape(row.source)}.</small></span></span></th>{_figures(row)}</tr>"
+        f"{escape(row.reader)}<small>Published: {escape(row.source)}.</small>{run}</span></span></th>"
+        f"{_figures(row)}</tr>"
     )
 
 
 def _figures(row: Row) -> str:
     cells = (
         *(_percent(value) for value in (row.f1, row.exact, row.has_answer_f1, row.no_answer)),
-        _forced(row.rouge1_forced, row.rouge1_forced_answerable),
-        _forced(row.rougeL_forced, row.rougeL_forced_answerable),
+        _rouge(row.rouge1_forced, row.rouge1_forced_answerable, row.rouge1_abstaining),
+        _rouge(row.rougeL_forced, row.rougeL_forced_answerable, row.rougeL_abstaining),
         _threshold(row),
         _size(row.parameters),
         _speed(row.examples_per_second),
@@ -126,13 +134,13 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else number(value)
 
 
-def _forced(everything: float | None, answerable: float | None) -> str:
+def _rouge(forced: float | None, answerable: float | None, abstaining: float | None) -> str:
     # Three decimals, as the article has them.
-    if everything is None:
-        return "–"
-    return number(everything, 3) + (
-        "" if answerable is None else f"<small>answerable\u00a0{number(answerable, 3)}</small>"
-    )
+    parts = [
+        "" if value is None else f"<small>{which}\u00a0{number(value, 3)}</small>"
+        for which, value in (("answerable", answerable), ("abstaining", abstaining))
+    ]
+    return ("–" if forced is None else number(forced, 3)) + "".join(parts)
 
 
 def _threshold(row: Row) -> str:

@@ -27,7 +27,7 @@ from pages.judge.versus import versus
 from pages.phrases import notice
 from reader.calibration import ENDLESS, curves, histograms, precision_recall, reliability
 from reader.errors import BadRun, BadUsage
-from reader.leaderboard import leaderboard
+from reader.leaderboard import leaderboard, with_published
 from reader.views import judged
 
 Changes = dict[Any, Any]
@@ -79,7 +79,7 @@ def section(
         case "article":
             return {parts.article: article.tables(opened, other) + article.three_questions(opened, other)}
         case "board":
-            rows = leaderboard(all_runs())
+            rows = with_published(leaderboard(all_runs()))
             return {parts.board: board(rows, opened.key, key_of=lambda row: key_of(row.folder) if row.folder else "")}
         case _:
             return {}

@@ -33,6 +33,7 @@ from pages.phrases import notice, signed
 from pages.readers import Shelf, list_readers
 from reader.calibration import at_no_answer_accuracy
 from reader.errors import BadUsage, ReaderboardError
+from reader.leaderboard import SQUAD2_DEV_SOURCE
 from reader.views import judged
 
 NO_RUNS = "No runs yet. Evaluate the embedded reader on the starter set: about 20 seconds."
@@ -50,6 +51,11 @@ SHOW_MARK = """() => requestAnimationFrame(() => {
     const above = mark?.getBoundingClientRect().top - box?.getBoundingClientRect().top;
     if (mark) box.scrollTop += above - box.clientHeight / 3;
 })"""
+# Where what was started from the foot of the page is told of.
+SHOW_EVALUATIONS = """() => {
+    const told = document.querySelector("#judge-evaluations");
+    if (told?.textContent.trim()) told.scrollIntoView({block: "center"});
+}"""
 # n and p go on and back among the examples, where nobody is typing.
 KEYS = """() => document.addEventListener("keydown", event => {
     const typing = event.target.closest("input, textarea, [contenteditable]");
@@ -273,7 +279,8 @@ def _wire_sections(parts: Parts, runs: RunShelf) -> None:
         return {**_again(parts, runs, chosen), parts.sections: gr.Tabs(selected=SECTIONS[0])}
 
     def show_run(browsing: Browsing, clicked: gr.EventData) -> Changes:
-        return _open(parts, runs, str(clicked.run), {"section": browsing.section})
+        # The other button on the board starts an evaluation.
+        return _open(parts, runs, str(clicked.run), {"section": browsing.section}) if clicked.run else gr.skip()
 
     def show_change(browsing: Browsing, clicked: gr.EventData) -> Changes:
         try:
@@ -401,6 +408,11 @@ def _watched(parts: Parts) -> Changes:
     return {parts.jobs: evaluation_lines(jobs), parts.timer: gr.Timer(active=bool(going)), parts.going: going}
 
 
+def _refused(parts: Parts, error: ReaderboardError) -> Changes:
+    """Why nothing was started, where those that were started stand."""
+    return {parts.jobs: notice(str(error), "alarm") + evaluation_lines(evaluations())}
+
+
 def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf) -> None:
     def evaluate(reader: str | None, data: str | None, request: gr.Request) -> Changes:
         try:
@@ -409,12 +421,21 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
             return {parts.evaluate_says: notice(str(error), "alarm")}
         return {parts.evaluate_says: "", **_watched(parts)}
 
+    def evaluate_published(clicked: gr.EventData, request: gr.Request) -> Changes:
+        if not clicked.evaluate:  # the board's other buttons open runs
+            return gr.skip()
+        try:
+            start_evaluation(str(clicked.evaluate), SQUAD2_DEV_SOURCE, shelf, request, access)
+        except ReaderboardError as error:
+            return _refused(parts, error)
+        return _watched(parts)
+
     def behave(browsing: Browsing, data: str | None, request: gr.Request) -> Changes:
         try:
             start_behaviour(runs.take(browsing.run), data or "", shelf, request, access)
         except ReaderboardError as error:
-            return {parts.evaluate_says: notice(str(error), "alarm")}
-        return {parts.evaluate_says: "", **_watched(parts)}
+            return _refused(parts, error)
+        return _watched(parts)
 
     def look(going: tuple[str, ...], browsing: Browsing) -> Changes:
         """Look again; a run that has come meanwhile joins the list, and is opened where none is open."""
@@ -450,6 +471,9 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
         (parts.behave, behave, [parts.browsing, parts.behave_data]),
     ):
         button.click(handler, inputs=inputs, outputs=parts.watched, trigger_mode="once", **PLAIN)
+    parts.board.click(evaluate_published, outputs=parts.watched, **PLAIN).then(
+        None, js=SHOW_EVALUATIONS, api_visibility="private"
+    )
     parts.timer.tick(look, inputs=[parts.going, parts.browsing], outputs=outputs, **PLAIN)
     parts.jobs.click(act, outputs=outputs, **PLAIN)
 

@@ -93,3 +93,18 @@ def test_a_run_that_cannot_be_read_says_why() -> None:
 
 def test_without_runs_the_next_step_is_shown() -> None:
     assert "No runs yet. Evaluate the embedded reader" in board([], "", key_of)
+
+
+def test_a_published_reader_of_the_hub_can_be_run_here_until_it_was() -> None:
+    deepset = next(row for row in PUBLISHED if row.reader == "deepset/bert-base-uncased-squad2")
+    html = board([deepset], "", key_of)
+    assert 'data-evaluate="deepset/bert-base-uncased-squad2"' in html and "dataset.evaluate" in CLICK_RUN
+    measured = replace(BEST, reader=deepset.reader, fingerprint=SQUAD2_DEV)
+    assert "data-evaluate" not in board([measured, deepset], "", key_of)
+    article = next(row for row in PUBLISHED if row.reader.startswith("bert-reader-squad2"))
+    assert "data-evaluate" not in board([article], "", key_of), "it is not on the Hub by that name"
+
+
+def test_rouge_is_given_in_both_protocols() -> None:
+    _, row = rows(board([replace(BEST, rouge1_abstaining=0.512)], "", key_of))
+    assert "0.448 answerable 0.819 abstaining 0.512" in words(row)
