@@ -102,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
     # Nothing about anybody's use goes anywhere; jobs started from here inherit it.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Nor is it counted here: after every event Gradio would renew a table of all events, which nobody sees.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
     try:
         access = Access.of(options.host, options.share)
         largest = read_number("READER_MAX_DATA_MB")

@@ -27,6 +27,7 @@ from reader.settings import home, read_number
 
 if TYPE_CHECKING:
     from reader.predictor import ExtractiveReader
+    from reader.turns import Turns
 
 EMBEDDED = "embedded"
 LONGEST_NAME = 300
@@ -55,11 +56,17 @@ class Shelf:
     def __init__(
         self, load: Callable[[str], ExtractiveReader] | None = None, fetch: Callable[[str], None] | None = None
     ) -> None:
-        self._load = load or _from_pretrained
+        self._load = load or self._load_in_turn
+        self._turns: Turns | None = None  # of all readers: they compute on one device
         self._fetch = fetch or (fetch_missing if load is None else _fetch_nothing)
         self._readers: OrderedDict[str, tuple[ExtractiveReader, Stamp]] = OrderedDict()
         self._looking = threading.Lock()
         self._loading = threading.Lock()
+
+    def _load_in_turn(self, name: str) -> ExtractiveReader:
+        reader = _from_pretrained(name)
+        self._turns = reader.turns = self._turns or reader.turns
+        return reader
 
     def holds(self, name: str) -> bool:
         """Whether a reader is loaded, so that it can answer at once."""
@@ -137,7 +144,7 @@ def _from_pretrained(name: str) -> ExtractiveReader:
         if not os.path.isabs(name):
             raise
         if not Path(name, "config.json").is_file():
-            raise BadReader(f"The reader of {label_of(name)} was removed meanwhile. Pick another one.") from None
+            raise BadReader(f"There is no reader {label_of(name)}, or not any more. Pick another one.") from None
         # Where the folder lies is nothing to visitors.
         raise BadReader(str(error).replace(name, label_of(name))) from None
     except (MemoryError, RuntimeError) as error:

@@ -1,13 +1,13 @@
-"""Fair turns at what only one can use at a time, such as the device that a model computes on.
+"""Fair turns at what few can use at a time, such as the device that a model computes on.
 
     work = turns.begin()
     for batch in batches:
         with work.turn(cost=tokens_of(batch)):
             ...
 
-A long text's work is cut into many turns. Of those who wait, the one whose work has had least goes first,
-so that a short question beside a long text waits for one of its batches, not for all of them. Now and then the one who
-waits longest goes first instead, so that many short questions do not keep a long text from ever being read.
+A long text's work is cut into many turns. Of those who wait, the one whose work has had least goes first, so that a
+short question beside a long text waits for one of its batches, not for all of them. Now and then the one who waits
+longest goes first instead, so that many short questions do not keep a long text from ever being read.
 
 What nobody waits for any more, such as an answer whose browser was closed, can be given up between two turns:
 
@@ -46,11 +46,11 @@ def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
 
 
 class Turns:
-    """One turn at a time, for any number of threads."""
+    """Turns for any number of threads, ``at_once`` of them at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self._guard = threading.Lock()
-        self._taken = False
+        self._free = at_once
         self._given = 0
         self._waiting: list[_Place] = []  # in the order in which they came
 
@@ -65,8 +65,8 @@ class Turns:
 
     def _enter(self, work: Work) -> None:
         with self._guard:
-            if not self._taken:
-                self._taken = True
+            if self._free:
+                self._free -= 1
                 return
             place = _Place(work.had)
             self._waiting.append(place)
@@ -86,7 +86,7 @@ class Turns:
 
     def _pass_on(self) -> None:
         if not self._waiting:
-            self._taken = False
+            self._free += 1
             return
         self._given += 1
         longest = self._given % _LONGEST_WAIT_EVERY == 0

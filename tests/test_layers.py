@@ -16,7 +16,7 @@ LIGHT = (
     *("examples", "postprocess", "metrics", "rouge_scores", "results", "comparison", "jobs", "settings", "errors"),
     *("slices", "filters", "calibration", "exports", "report", "leaderboard", "bench"),
     *("behaviour", "perturbations", "texts", "text_parsers", "text_pdf"),
-    *("answers", "teaching", "inspection", "seen", "names"),
+    *("answers", "teaching", "inspection", "seen", "names", "turns"),
 )
 # The command line too, so that --help, settings, runs and score answer at once.
 QUICK = (

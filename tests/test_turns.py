@@ -33,6 +33,19 @@ def until(true: Callable[[], bool]) -> None:
     pytest.fail("it never came to that")
 
 
+def in_threads(*acts: Callable[[], object]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=act, daemon=True) for act in acts]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 class Line:
     """Threads that come to the turns one by one, and note the order in which they are let in."""
 
@@ -135,22 +148,22 @@ def test_who_is_interrupted_leaves_the_line(monkeypatch: pytest.MonkeyPatch, rea
         assert turns.waiting == 0
 
 
-def test_never_two_at_once() -> None:
-    turns, inside, most = Turns(), [], []
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_never_more_at_once_than_allowed(at_once: int) -> None:
+    turns, inside, most = Turns(at_once), [], []
+    both = threading.Barrier(at_once)
 
     def take(work: Work) -> None:
-        for _ in range(200):
+        for number in range(200):
             with work.turn(1):
                 inside.append(1)
                 most.append(len(inside))
+                if number == 0 and len(most) <= at_once:
+                    both.wait(PATIENCE)  # so many are let in together
                 inside.pop()
 
-    threads = [threading.Thread(target=take, args=(turns.begin(),)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(most) == 1600 and max(most) == 1
+    join(in_threads(*(lambda: take(turns.begin()) for _ in range(8))))
+    assert len(most) == 1600 and max(most) == at_once
 
 
 def test_what_nobody_waits_for_is_given_up_at_its_next_turn() -> None:
@@ -194,20 +207,8 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> ExtractiveReader:
     return load("bert", tmp_path_factory.mktemp("bert"))
 
 
-def in_threads(*acts: Callable[[], object]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=act, daemon=True) for act in acts]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
 def test_a_short_question_waits_for_one_batch_of_a_long_text(bert, monkeypatch):
+    monkeypatch.setattr(bert, "turns", Turns())
     monkeypatch.setitem(predictor._BATCH_TOKENS, "cpu", 64)  # a window by itself
     read: list[str] = []
     compute = bert._model.forward
@@ -229,6 +230,7 @@ def test_a_short_question_waits_for_one_batch_of_a_long_text(bert, monkeypatch):
 
 
 def test_a_reading_that_fails_gives_its_turn_back(bert, monkeypatch):
+    monkeypatch.setattr(bert, "turns", Turns())
     with monkeypatch.context() as broken:
         broken.setattr(bert._model, "forward", lambda **_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -238,6 +240,7 @@ def test_a_reading_that_fails_gives_its_turn_back(bert, monkeypatch):
 
 def test_an_answer_that_nobody_waits_for_is_not_read_to_its_end(bert, monkeypatch):
     monkeypatch.setitem(predictor._BATCH_TOKENS, "cpu", 64)
+    monkeypatch.setattr(bert, "turns", Turns())
     left = iter([True, True, False])
     with pytest.raises(Abandoned), only_while(lambda: next(left)):
         bert(question="Who wrote it?", context=text(300))

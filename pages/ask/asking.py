@@ -6,12 +6,14 @@ import math
 import time
 from typing import Any
 
+from pages.ask.presence import still_there
 from pages.ask.standing import digest_of
 from pages.ask.verdict import Asked, slider_ends
 from pages.highlight import surroundings
 from pages.readers import Shelf, label_of
 from reader.errors import BadUsage
 from reader.examples import Example
+from reader.turns import only_while
 
 LONGEST_TEXT = 5_000_000  # characters to read; about ten long novels
 READING_AT_ONCE = 32  # of the app's 40 threads; what each reads goes to the model in fair turns (reader/turns.py)
@@ -39,7 +41,8 @@ def ask(
     check_length(question, text)
     reader = shelf.take(found)
     start = time.perf_counter()
-    reading = reader.read(question=question, context=text, threshold=threshold)
+    with only_while(still_there()):
+        reading = reader.read(question=question, context=text, threshold=threshold)
     seconds = time.perf_counter() - start
     answer, own = reading.answer, reader.config.null_score_diff_threshold
     around = (answer.best.start, answer.best.end) if answer.best else (0, 0)
@@ -74,7 +77,9 @@ def endpoint(
         raise BadUsage("top_k must be a whole number from 1, or null for the reader's own.")
     check_length(question, context)
     most = None if top_k is None else int(top_k)
-    return shelf.take(name)(question=question, context=context, threshold=threshold, top_k=most).as_dict()
+    reader = shelf.take(name)
+    with only_while(still_there()):
+        return reader(question=question, context=context, threshold=threshold, top_k=most).as_dict()
 
 
 def what_is_missing(question: str, context: str) -> str:

@@ -205,7 +205,7 @@ def test_what_cannot_be_loaded_is_told_without_its_place(home: Path) -> None:
     with pytest.raises(BadReader, match=r"^readers/mine holds no weights"):
         Shelf().take(str(kept))
     (trained / "config.json").unlink()
-    with pytest.raises(BadReader, match=r"^The reader of job 1 was removed meanwhile\. Pick another one\.$"):
+    with pytest.raises(BadReader, match=r"^There is no reader job 1, or not any more\. Pick another one\.$"):
         Shelf().take(str(trained))
 
 
