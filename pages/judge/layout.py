@@ -295,7 +295,7 @@ def _lay_out_thresholds(own: dict[str, Any]) -> None:
     own["thresholds"] = gr.HTML(elem_id="judge-threshold-table")
     with gr.Row(elem_id="judge-charts"):
         for name in ("chart", "recall", "margins", "reliability"):
-            own[name] = gr.Plot(show_label=False, container=False, elem_id=f"judge-{name}")
+            own[name] = gr.Plot(show_label=False, container=False, visible=False, elem_id=f"judge-{name}")
 
 
 def _lay_out_versus(own: dict[str, Any]) -> None:

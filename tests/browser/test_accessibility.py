@@ -56,4 +56,6 @@ def test_judge(open_page: OpenPage, theme: str) -> None:
     expect(page.locator("#judge-overview")).to_contain_text("F1")
     for name in JUDGE:
         open_section(page, "#judge-sections", name)
+        if name == "Threshold":
+            expect(page.locator("#judge-charts .js-plotly-plot")).to_have_count(4)
         assert findings(page) == [], name
