@@ -223,7 +223,7 @@ def at_no_answer_accuracy(judged: Judged, margins: FloatArray, wanted: float = 0
     an unanswerable question.
     """
     if not 0 <= wanted <= 1:
-        raise BadUsage(f"The NoAns accuracy wanted is {wanted:g}; expected a share from 0 to 1, such as 0.9.")
+        raise BadUsage(f"A NoAns accuracy of {100 * wanted:g} % cannot be reached; expected 0 to 100 %, such as 90 %.")
     sweep = _sweep(judged, margins)
     unanswerable = np.count_nonzero(~judged.has_answer)
     if not unanswerable:

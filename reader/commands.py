@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], int]
 
+READINGS = 5  # shown beside the answer, unless --top-k says how many
 NOT_ANSWERABLE = "Not answerable from this text."
 
 
@@ -46,8 +47,9 @@ def ask(options: argparse.Namespace) -> int:
         print(NOT_ANSWERABLE)
         print(f"  probability {answer.no_answer_probability:.0%}", end="")
     print(f", margin {answer.null_score_diff:+.2f} (abstains above {answer.threshold:+.2f})")
-    for span in answer.alternatives[1:] if answer.answered else answer.alternatives:
-        print(f"  or: {span.text}  {span.probability:.0%}")
+    others = answer.alternatives[1:] if answer.answered else answer.alternatives
+    for span in others if options.top_k else others[:READINGS]:
+        print(f"  or: {' '.join(span.text.split())}  {span.probability:.0%}")
     return 0
 
 

@@ -53,8 +53,10 @@ def read_json(path: Path) -> Any:
         raise BadData(f"{path} is a folder; a JSON file was expected.") from None
     except UnicodeDecodeError as error:
         raise BadData(f"{path} is not UTF-8 text (byte {error.start}); a JSON file was expected.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise BadData(f"{path} is not JSON: {error}.") from None
+    except RecursionError:
+        raise BadData(f"{path} is nested too deeply: too many lists or objects stand in each other.") from None
     except ValueError:  # Python's own limit, not JSON's: some 4,300 digits
         raise BadData(f"{path} holds a number that is too large.") from None
 

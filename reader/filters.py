@@ -81,6 +81,11 @@ _COMPARE: dict[str, Callable[[FloatArray, float], BoolArray]] = {
 }
 OPERATORS = (*_COMPARE, "contains")
 _RESERVED = ("and", "or", "not", "contains")
+# What stands for a comparison elsewhere, and here is none.
+_NO_OPERATORS = (
+    *("is", "isn't", "isn’t", "equals", "equal", "matches", "like", "regex", "~", "has", "above", "below", "exceeds"),
+    *("include", "includes", "contain", "containing", "starts", "startswith", "begins", "ends", "endswith"),
+)
 
 
 # What a filter is made of
@@ -208,8 +213,7 @@ def parse(text: str) -> Filter:
 
     Raises `BadUsage` with a sentence that names the place, what was expected there, what was found, and an example.
     """
-    if len(text) > LONGEST:
-        raise BadUsage(f"The filter has {len(text):,} characters; it can have {LONGEST:,}. Leave some conditions out.")
+    _refuse_too_long(text)
     if not text.strip():
         return Filter()
     reading = _Reading(list(_tokens(text)))
@@ -217,6 +221,25 @@ def parse(text: str) -> Filter:
     if reading.now.kind != "end":
         raise reading.refusal("“and”, “or” or the end", 'f1 < 0.5 and question contains "king"')
     return Filter(root)
+
+
+def look_for(text: str) -> Filter:
+    """Read words to look for, whatever signs they hold; all must be there, and none means all questions.
+
+    Raises `BadUsage` where they are meant as a condition, but by an operator that is none: "question matches who".
+    """
+    _refuse_too_long(text)
+    reading = _Reading([_Token("word", found.group(), found.start()) for found in re.finditer(r"\S+", text)])
+    _refuse_unknown_operator(reading.tokens)
+    for token in reading.tokens:
+        reading.count(token)
+    searches = tuple(Search(token.text) for token in reading.tokens)
+    return Filter(And(searches) if len(searches) > 1 else next(iter(searches), None))
+
+
+def _refuse_too_long(text: str) -> None:
+    if len(text) > LONGEST:
+        raise BadUsage(f"The filter has {len(text):,} characters; it can have {LONGEST:,}. Leave some conditions out.")
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -303,6 +326,7 @@ class _Reading:
         found = self.run()
         if self.now.kind == "operator":
             return self.condition(found)
+        _refuse_unknown_operator(found)
         self.refuse_value_without_operator(found)
         for token in found:
             self.count(token)
@@ -372,7 +396,7 @@ class _Reading:
                     f"a comparison after the field {field}, one of {' '.join(operators_of(field))}",
                     str(value),
                     _example(field),
-                    " To look for the words instead, put them all in one pair of quotation marks.",
+                    _LOOK_FOR,
                 )
 
     def count(self, token: _Token) -> None:
@@ -385,6 +409,18 @@ class _Reading:
 
     def refusal(self, expected: str, example: str) -> BadUsage:
         return _refusal(None if self.now.kind == "end" else self.now.at, expected, str(self.now), example)
+
+
+_LOOK_FOR = " To look for the words instead, put them all in one pair of quotation marks."
+
+
+def _refuse_unknown_operator(found: Sequence[_Token]) -> None:
+    """Stop at "question matches who", but not at "question about kings" or at two words that nothing follows."""
+    for size in range(1, len(found) - 1):
+        field, meant = _field(_key(" ".join(token.text for token in found[:size]))), found[size]
+        if field and meant.kind == "word" and meant.text.lower() in _NO_OPERATORS:
+            expected = f"one of {' '.join(operators_of(field))} after {field}"
+            raise _refusal(meant.at, expected, str(meant), _example(field), _LOOK_FOR)
 
 
 def _refusal(at: int | None, expected: str, found: str, example: str, advice: str = "") -> BadUsage:

@@ -70,7 +70,7 @@ def settle(job: Job) -> Job:
 
 def violent_end(exit_code: int | None) -> str:
     """Say how a process ended that did not say so itself; ``exit_code`` is negative where a signal ended it."""
-    kept = "What it saved is kept: resume it to go on from there."
+    kept = "What it saved is kept."
     if exit_code is None or exit_code >= 0:
         return f"The process is gone and did not say why; perhaps it was killed, or the machine went down. {kept}"
     name = signal.Signals(-exit_code).name

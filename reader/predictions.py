@@ -100,7 +100,7 @@ def match(
         first = next(example.id for example in data.examples if example.id not in predictions)
         raise BadData(
             f"{missing:,} of the {len(data.examples):,} questions of {data.source} have no prediction, the first "
-            f"{first!r:.80}. Add them, or leave these questions out (--allow-missing)."
+            f"{first!r:.80}. Add them; python -m reader score --allow-missing scores the others alone."
         )
     if missing:
         data = ExampleSet(data.source, here, fingerprint(here), data.skipped)

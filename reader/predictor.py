@@ -98,15 +98,28 @@ class ExtractiveReader:
         example = Example(id="", question=question, context=context)
         return next(self.predict([example], threshold=threshold, top_k=top_k))
 
-    def read(self, *, question: str, context: str, threshold: float | None = None, top_k: int | None = None) -> Reading:
+    def read(
+        self,
+        *,
+        question: str,
+        context: str,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        progress: Progress | None = None,
+    ) -> Reading:
         """Answer one question from one context, and say what each window of it said.
 
-        The answer is that of a call, from the same single pass of the model; raises the same errors.
+        The answer is that of a call, from the same single pass of the model; raises the same errors. ``progress``:
+        called with (windows read, of how many).
         """
         n_best, at = self._settle(threshold, top_k)
         example = Example(id="", question=question, context=context)
         (windows,) = self.read_windows(
-            self.windowing, [example], n_best=n_best, max_answer_length=self.config.max_answer_length
+            self.windowing,
+            [example],
+            n_best=n_best,
+            max_answer_length=self.config.max_answer_length,
+            progress=progress,
         )
         answer = decide(example.id, context, windows, n_best=n_best, threshold=at)
         return read_each(context, windows, answer, n_best=n_best)
@@ -148,9 +161,18 @@ class ExtractiveReader:
         return top_k or self.config.n_best_size, at
 
     def read_windows(
-        self, windowing: Windowing, examples: Sequence[Example], *, n_best: int, max_answer_length: int
+        self,
+        windowing: Windowing,
+        examples: Sequence[Example],
+        *,
+        n_best: int,
+        max_answer_length: int,
+        progress: Progress | None = None,
     ) -> list[list[WindowSpans]]:
-        """The best spans of every window, grouped by example: one pass of the model."""
+        """The best spans of every window, grouped by example: one pass of the model.
+
+        ``progress``: called with (windows read, of how many).
+        """
         features = self.features(windowing, examples)
         work = self.turns.begin()
         # Longest first: what does not fit into memory shows at once, not at the end.
@@ -160,6 +182,8 @@ class ExtractiveReader:
             chosen = [features[index] for index in batch]
             spans = self._read_batch(chosen, work, n_best=n_best, max_answer_length=max_answer_length)
             found.update(zip(batch, spans, strict=True))
+            if progress:
+                progress(len(found), len(features))
         owners = groupby(range(len(features)), key=lambda index: features[index].example)
         return [[found[index] for index in indices] for _, indices in owners]
 

@@ -46,7 +46,7 @@ def report(run: Run, *, threshold: float | None = None, other: Run | None = None
     decided = view(run.examples, at)
     title = f"{plain_name(run.info['reader'])} on {plain_name(run.info['data']['source'])}"
     parts = [
-        _head(run, title, _rule(run, at, chosen_here=threshold is not None)),
+        _head(run, title, _rule(run, at, chosen_here=at != run.threshold)),
         _figures(figures, at),
         _outcomes(figures["outcomes"]),
         _thresholds(figures["thresholds"], own=run.threshold, at=at, read=figures["metrics"]),
@@ -120,6 +120,10 @@ def _figures(figures: Mapping[str, Any], at: float | None) -> str:
             body.append((f"{name}, {of}", [_number(mean, 3) for mean in means]))
     note = "ROUGE is counted as the article does, from 0 to 1."
     note += " Forced to answer, every unanswerable question scores 0." if forced is not None else ""
+    note += (
+        " ROUGE-2 is undefined where the chosen gold answer has fewer than two words, so also where there is none: its "
+        "mean leaves these questions out, and over all questions is that over the answerable ones."
+    )
     return _section("Figures", _table(["Measured here", *(name for name, _, _ in columns)], body), note)
 
 
@@ -167,7 +171,7 @@ def _thresholds(
     best = _signed(oracle["threshold"])
     if oracle["exact_threshold"] != oracle["threshold"]:
         best += f"; EM {_signed(oracle['exact_threshold'])}"
-    rows.append(("Oracle", oracle["label"], best, {"exact": oracle["exact"], "f1": oracle["f1"]}))
+    rows.append(("Oracle", oracle["label"], best, oracle))
     body = [
         (
             f"{name} <small>{_text(how)}</small>",

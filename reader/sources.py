@@ -144,7 +144,9 @@ def _json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         hint = " If it holds one object per line, name it .jsonl." if error.msg == "Extra data" else ""
         raise BadData(f"{path} is not JSON: {error}.{hint}") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BadData(f"{path} is nested too deeply: too many lists or objects stand in each other.") from None
+    except ValueError as error:
         raise BadData(f"{path} is not JSON that can be read: {error}.") from None
 
 
@@ -176,7 +178,9 @@ def _jsonl_records(path: Path, with_gold: bool) -> Records:
                 yield BadRow(
                     number, "", f"the line is not JSON (column {error.colno}: {error.msg.removesuffix(' at')})"
                 )
-            except (ValueError, RecursionError) as error:
+            except RecursionError:
+                yield BadRow(number, "", "the line is nested too deeply")
+            except ValueError as error:
                 yield BadRow(number, "", f"the line is not JSON that can be read ({error})")
             else:
                 if isinstance(value, dict):

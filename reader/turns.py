@@ -37,8 +37,12 @@ class Abandoned(ReaderboardError):
 
 @contextmanager
 def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Give up the work that begins within this block, at its next turn, once ``wanted`` says no: `Abandoned`."""
-    before = _wanted.set(wanted)
+    """Give up the work that begins within this block, at its next turn, once ``wanted`` says no: `Abandoned`.
+
+    Within another such block, both have to want it.
+    """
+    outer = _wanted.get()
+    before = _wanted.set(lambda: outer() and wanted())
     try:
         yield
     finally:

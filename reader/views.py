@@ -21,7 +21,7 @@ from reader.metrics import (
     IntArray,
     Judged,
     Metrics,
-    best_threshold,
+    choose_threshold,
     cross_fitted,
     forced_metrics,
     halves,
@@ -162,21 +162,29 @@ def outcome_counts(view: pd.DataFrame) -> dict[str, int]:
 def thresholds(examples: pd.DataFrame, own: float, chosen_on: str) -> dict[str, Any] | None:
     """Return the metrics at the reader's own, the cross-fitted and the oracle threshold, labelled as what they are.
 
-    ``own``: the run's threshold, and ``chosen_on`` what it was chosen on. None for runs without margins.
+    ``own``: the run's threshold, and ``chosen_on`` what it was chosen on. The oracle's figures are those at its
+    ``threshold``, which is best for F1; only ``exact`` is the one at ``exact_threshold``. None for runs without
+    margins.
     """
     if why_no_thresholds(examples):
         return None
     scores, odds = judged(examples), examples["null_score_diff"].to_numpy(dtype=np.float64)
-    best_f1, at_f1 = best_threshold(scores, scores.f1, odds)
-    best_exact, at_exact = best_threshold(scores, scores.exact, odds)
+    at_f1, at_exact = (_oracle(scores, odds, values) for values in (scores.f1, scores.exact))
+    best_f1, best_exact = metrics_at(scores, odds, at_f1), metrics_at(scores, odds, at_exact)["exact"]
     return {
         "own": {"threshold": own, "chosen_on": chosen_on, **_plain(metrics_at(scores, odds, own))},
         "cross_fitted": _cross_fitted(examples, scores, odds),
         "oracle": {
             "label": "chosen on these very questions: a bound, not a result",
-            **_plain({"threshold": at_f1, "f1": best_f1, "exact_threshold": at_exact, "exact": best_exact}),
+            **_plain({**best_f1, "threshold": at_f1, "exact_threshold": at_exact, "exact": best_exact}),
         },
     }
+
+
+def _oracle(scores: Judged, odds: FloatArray, values: FloatArray) -> float:
+    """The best threshold that can be applied; the official script says 0.0 where abstaining everywhere is best."""
+    at, _ = choose_threshold(scores, odds, values)
+    return at if np.isfinite(odds).any() else 0.0
 
 
 def _cross_fitted(examples: pd.DataFrame, scores: Judged, odds: FloatArray) -> dict[str, Any] | None:

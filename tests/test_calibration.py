@@ -193,8 +193,8 @@ def test_what_cannot_be_counted_is_a_sentence(table: pd.DataFrame) -> None:
         at_no_answer_accuracy(answerable, np.zeros(4))
     with pytest.raises(BadRun, match="nothing that abstaining could catch"):
         precision_recall(np.zeros(4), answerable.has_answer)
-    with pytest.raises(BadUsage, match="from 0 to 1"):
-        at_no_answer_accuracy(scores, _margins(table), 90)
+    with pytest.raises(BadUsage, match="accuracy of 101 % cannot be reached; expected 0 to 100 %"):
+        at_no_answer_accuracy(scores, _margins(table), 1.01)
     with pytest.raises(BadUsage, match="at least 3"):
         curves(scores, _margins(table), points=2)
 

@@ -323,9 +323,19 @@ def test_thresholds_stand_side_by_side_and_a_chosen_one_is_named(run: Run) -> No
     own = _read(report(run)).text
     assert "chosen for this report" not in own
     assert "Cross-fitted" in own and "chosen on these very questions: a bound, not a result−3.00" in own
+    # The oracle lets q1 and q3 answer: HasAns F1 is 1 + 1/2 of four, and both others are rightly left alone.
+    assert "−3.00; EM −4.0050.0058.3337.50100.00" in own
     text = _read(report(run, threshold=-1.0)).text
     assert "margin is above −1.00 (chosen for this report)" in text and "missed 1" in text
     assert "This report's chosen for this report−1.00" in text
+
+
+def test_the_runs_own_threshold_is_told_as_it_was_chosen_though_it_is_named(run: Run) -> None:
+    assert "margin is above 0.00 (held-out train data)" in _read(report(run, threshold=0.0)).text
+
+
+def test_the_report_says_which_questions_rouge_2_leaves_out(run: Run) -> None:
+    assert "ROUGE-2 is undefined where the chosen gold answer has fewer than two words" in _read(report(run)).text
 
 
 def test_the_worst_answers_come_first_and_the_surest_of_them(run: Run) -> None:

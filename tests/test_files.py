@@ -85,7 +85,12 @@ def test_a_byte_order_mark_is_no_part_of_the_value(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(None, "There is no file"), (b"\xff\xfe\x00", "not UTF-8"), (b"{", "not JSON"), (b"[" * 200_000, "not JSON")],
+    [
+        (None, "There is no file"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"{", "not JSON"),
+        (b"[" * 200_000, "v.json is nested too deeply"),
+    ],
 )
 def test_what_is_no_json_is_said_in_a_sentence(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     path = tmp_path / "v.json"

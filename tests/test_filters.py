@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from reader.filters import (
     MOST_CONDITIONS,
     And,
     Condition,
+    Filter,
     Not,
     Or,
     Search,
+    look_for,
     parse,
 )
 from reader.run_table import Found, run_table
@@ -335,6 +338,25 @@ def test_long_and_deep_texts_are_refused_before_they_do_harm() -> None:
     for many in ("a " * (MOST_CONDITIONS + 1), "or".join([" f1=1 "] * (MOST_CONDITIONS + 1))):
         with pytest.raises(BadUsage, match=rf"more than {MOST_CONDITIONS} conditions"):
             parse(many)
+
+
+def test_words_are_looked_for_whatever_they_look_like() -> None:
+    found = look_for('f1 0.5 a\\ "')
+    assert found == Filter(And((Search("f1"), Search("0.5"), Search("a\\"), Search('"'))))
+    assert look_for("  ") == Filter() and look_for("rollo") == Filter(Search("rollo"))
+    with pytest.raises(BadUsage, match=f"more than {MOST_CONDITIONS} conditions"):
+        look_for("a " * (MOST_CONDITIONS + 1))
+
+
+@pytest.mark.parametrize("read", [parse, look_for])
+def test_an_operator_that_is_none_is_told_and_free_words_are_not(read: Callable[[str], Filter]) -> None:
+    for text, at, field in (("question matches who", 10, "question"), ("rouge 1 above 0.5", 9, "rouge1")):
+        with pytest.raises(
+            BadUsage, match=f"At character {at}: expected one of = .* after {field}; found .*To look for"
+        ):
+            read(text)
+    for text in ("question about kings", "exact match", "who matches question", "what is Normandy", "context is"):
+        assert isinstance(read(text).root, And)
 
 
 # Whole data sets

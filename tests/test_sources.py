@@ -59,7 +59,7 @@ def test_what_was_found_is_said(name, sentence):
             '{"data": [{"paragraphs": [{"qas": {}}]}]}',
             "a paragraph of an article should be an object with a list 'qas'",
         ),
-        ("[" * 100_000, "is not JSON that can be read"),
+        ("[" * 100_000, "is nested too deeply"),
         ("1" * 5000, "is not JSON that can be read"),
     ],
 )

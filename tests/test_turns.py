@@ -278,3 +278,11 @@ def test_cutting_a_long_text_is_in_nobodys_way(bert, monkeypatch):
         join(in_threads(lambda: bert(**SHORT)))
     with bert.tokenizing:
         join(in_threads(lambda: bert(**long)))
+
+
+def test_within_another_block_both_have_to_want_it() -> None:
+    turns = Turns()
+    with only_while(lambda: False), only_while(lambda: True), pytest.raises(Abandoned):
+        work = turns.begin()
+        with work.turn(1):
+            pytest.fail("nobody wants it")

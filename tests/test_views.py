@@ -109,13 +109,24 @@ def test_three_thresholds_side_by_side(table: pd.DataFrame) -> None:
     assert found is not None
     assert found["own"]["threshold"] == 0.0 and found["own"]["exact"] == 50.0
     assert found["own"]["chosen_on"] == "held-out train data"
-    assert found["oracle"]["threshold"] == -3.0
+    oracle = found["oracle"]
+    assert oracle["threshold"] == -3.0
+    # Read there, q1 is right, q3 half right, q4 and q6 are silent, and so, rightly, are q2 and q5.
+    assert oracle["HasAns_f1"] == pytest.approx(100 * (1 + 0.5) / 4) and oracle["NoAns_exact"] == 100.0
     fitted = found["cross_fitted"]
     # On "Normandy" (q1, q2) answering q1 only is best: −4. On "Rivers" q3 and q4 and silence on q5: −0.5.
     assert sorted(fitted["thresholds"]) == [-4.0, -0.5] and sorted(fitted["halves"]) == [2, 4]
     assert fitted["by"] == "articles"
     # "Normandy" read at −0.5: q1 right, q2 false. "Rivers" read at −4: silent on all, right on q5 only.
     assert fitted["exact"] == pytest.approx(100 * 2 / 6)
+
+
+def test_where_silence_is_best_the_oracle_is_silent_when_it_is_applied(table: pd.DataFrame) -> None:
+    found = thresholds(table[table["is_impossible"]], 0.0, "")
+    assert found is not None
+    # q2 has a margin of −1 and q5 one of 2: at 0.0, q2 would get an answer.
+    assert found["oracle"]["threshold"] == pytest.approx(-1.0) and found["oracle"]["threshold"] < -1.0
+    assert found["oracle"]["f1"] == found["oracle"]["exact"] == found["oracle"]["NoAns_exact"] == 100.0
 
 
 def test_cross_fitting_goes_by_context_where_there_is_one_article(table: pd.DataFrame) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any
 
 from pages.ask.presence import still_there
@@ -36,13 +40,17 @@ def ask(
     *,
     name: str = "",
     pages: tuple[int, ...] = (),
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> Asked:
-    """Read the text for an answer. ``found`` is what `find_reader` made of ``name``. Raises `ReaderboardError`."""
+    """Read the text for an answer. ``found`` is what `find_reader` made of ``name``. Raises `ReaderboardError`.
+
+    ``progress``: called with (windows read, of how many).
+    """
     check_length(question, text)
     reader = shelf.take(found)
     start = time.perf_counter()
     with only_while(still_there()):
-        reading = reader.read(question=question, context=text, threshold=threshold)
+        reading = reader.read(question=question, context=text, threshold=threshold, progress=progress)
     seconds = time.perf_counter() - start
     answer, own = reading.answer, reader.config.null_score_diff_threshold
     around = (answer.best.start, answer.best.end) if answer.best else (0, 0)
@@ -59,6 +67,51 @@ def ask(
         seconds=seconds,
         pages=pages,
     )
+
+
+def ask_along(
+    shelf: Shelf,
+    found: str,
+    question: str,
+    text: str,
+    threshold: float | None,
+    *,
+    name: str = "",
+    pages: tuple[int, ...] = (),
+) -> Iterator[str | Asked]:
+    """Read as `ask` does; while a long text is read, say every second how far. What was asked comes last."""
+    if len(text) < LONG_TEXT:
+        yield ask(shelf, found, question, text, threshold, name=name, pages=pages)
+        return
+    given_up = threading.Event()
+    steps: list[tuple[float, int, int]] = []  # when, windows read, of how many
+
+    def read() -> Asked:
+        def note(done: int, total: int | None) -> None:
+            steps.append((time.monotonic(), done, total or done))
+
+        with only_while(lambda: not given_up.is_set()):
+            return ask(shelf, found, question, text, threshold, name=name, pages=pages, progress=note)
+
+    with ThreadPoolExecutor(1) as aside:
+        reading = aside.submit(copy_context().run, read)
+        try:
+            while not reading.done():
+                wait([reading], timeout=1.0)
+                yield how_far(steps)
+        finally:
+            given_up.set()  # where somebody pressed Stop; else it is read by now
+        yield reading.result()
+
+
+def how_far(steps: Sequence[tuple[float, int, int]]) -> str:
+    """A sentence on a reading that goes on: ``steps`` are (seconds, windows read, of how many)."""
+    if len(steps) < 2:
+        return "Cutting the text into windows…"
+    (began, first, _), (now, done, total) = steps[0], steps[-1]
+    left = (now - began) * (total - done) / (done - first)
+    rest = f"about {left:.0f} s left" if left < 90 else f"about {left / 60:.0f} min left"
+    return f"Read {done:,} of {total:,} windows, {rest}…"
 
 
 def endpoint(

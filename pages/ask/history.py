@@ -21,6 +21,8 @@ from pages.readers import EMBEDDED
 LONGEST_KEPT = 20_000  # characters of a text that the browser keeps beside its question
 LONGEST_DRAFT = 300_000
 
+TOO_LONG_AND_GONE = "The text of this question was too long to keep: open or paste it again."
+
 # Newest first, each question once; the oldest go where the browser has no room.
 NOTE_ENTRY = """
 watch("value", () => {
@@ -38,6 +40,10 @@ watch("value", () => {
         } catch { kept = kept.slice(0, Math.floor(kept.length / 2)); }
     }
     document.dispatchEvent(new Event("readerboard-history"));
+    // Somebody may have typed on while the reader read.
+    const question = document.querySelector("#ask-question-text textarea, #ask-question-text input");
+    if (question && question.value !== entry.question)
+        setTimeout(() => document.querySelector("#ask-verdict .verdict:is(.yes, .no)")?.classList.add("stale"), 100);
 });
 """
 SHOW_HISTORY = """
@@ -88,6 +94,8 @@ const show = () => {
 };
 show();
 document.addEventListener("readerboard-history", show);
+document.addEventListener("visibilitychange", show);
+window.addEventListener("storage", show);
 """
 
 # What a reload would lose: the question, the text where all of it is in the browser, reader and threshold. A link
@@ -108,7 +116,7 @@ const note = () => {{
     const text = box ? box.value : shown && !cut ? shown.textContent : "";
     if (!question || text.length > {LONGEST_DRAFT}) return;
     const before = JSON.parse(sessionStorage.getItem("readerboard.draft") || "{{}}");
-    const draft = {{...before, question: question.value, context: text, linked: linked()}};
+    const draft = {{...before, question: question.value, context: text, cut: !box && !!cut, linked: linked()}};
     sessionStorage.setItem("readerboard.draft", JSON.stringify(draft));
 }};
 let waiting = 0;
@@ -178,9 +186,11 @@ def _read(text: object) -> Opening | None:
         return None
     question, context, reader = (values.get(key) for key in ("question", "context", "reader"))
     threshold = values.get("threshold")
+    cut = TOO_LONG_AND_GONE if values.get("cut") is True and not context else ""
     return Opening(
         question if isinstance(question, str) else "",
         context if isinstance(context, str) else "",
         reader if isinstance(reader, str) and reader else EMBEDDED,
         float(threshold) if threshold is not None and is_number(threshold) else None,
+        hint=cut,
     )

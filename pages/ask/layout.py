@@ -30,6 +30,13 @@ element.addEventListener("click", event => {
     const way = event.target.closest("[data-go]");
     if (way) trigger("click", {place: Number(way.dataset.go)});
 });
+// What is pasted while the text is in focus takes its place.
+element.addEventListener("paste", event => {
+    const text = event.clipboardData?.getData("text/plain");
+    if (!text) return;
+    event.preventDefault();
+    trigger("input", {text});
+});
 const column = document.querySelector("#ask-text");
 const carries = event => event.dataTransfer?.types.includes("Files");
 column.addEventListener("dragover", event => {
@@ -59,6 +66,7 @@ class Parts:
 
     question: gr.Textbox
     ask: gr.Button
+    stop: gr.Button
     example: gr.Dropdown
     reader: gr.Dropdown
     verdict: gr.HTML
@@ -128,6 +136,8 @@ def layout() -> Parts:
             own["ask"] = gr.Button(
                 "Ask", variant="primary", interactive=False, elem_id="ask-button", scale=0, min_width=110
             )
+            # There while a long text is read.
+            own["stop"] = gr.Button("Stop", visible=False, elem_id="ask-stop", scale=0, min_width=90)
         with gr.Column(elem_id="ask-pick"):
             own["example"] = gr.Dropdown([], label="Example", elem_id="ask-example", num_choices_shown=None)
             own["reader"] = gr.Dropdown(

@@ -88,7 +88,8 @@ def _settings(entry: ReaderEntry) -> str:
     config = entry.config
     if config is None:
         return ""
-    chosen = f"chosen on {config.threshold_chosen_on}" if config.threshold_chosen_on else "not chosen on any data"
+    on = config.threshold_chosen_on
+    chosen = on if on.startswith("not chosen") else f"chosen on {on}" if on else "not chosen on any data"
     return (
         f"<p>Reads {config.max_seq_length} tokens at a time, {config.doc_stride} of them again with the next; answers "
         f"of at most {config.max_answer_length}.</p><p>Threshold "

@@ -18,7 +18,7 @@ from pages.access import Access
 from pages.ask import history, looking_inside, many, reader_shelf, second, teaching
 from pages.ask.asking import (
     READING,
-    ask,
+    ask_along,
     check_length,
     endpoint,
     example_label,
@@ -40,17 +40,21 @@ from reader.examples import load_examples
 LONGEST_EDIT = 300_000  # characters that a browser's text box takes well
 
 
+OTHER_READER = "Another reader was picked while this one read. Press Ask to have it answer."
+STOPPED = "Stopped. Press Ask to read the text again."
 FAULT = "Something went wrong in Readerboard itself. What it was stands in the terminal that it was started from."
 
 # So that typing searches a picker's list, instead of going on after the name that stands there.
 SELECT_NAME = "() => document.querySelector('#%s input').select()"
 # A verdict on another question than the one that stands there now is shown paler.
 AGE_VERDICT = """() => document.querySelector("#ask-verdict .verdict:is(.yes, .no)")?.classList.add("stale")"""
+FOCUS_TEXT = """() => document.querySelector("#ask-context textarea")?.focus()"""
 # Only the text's own box is scrolled, so that the question stays in view.
 SCROLL_TO_MARK = """() => requestAnimationFrame(() => {
     const mark = document.querySelector("#ask-reading mark.%s");
     const box = mark?.closest(".reading");
     if (box) box.scrollTop += mark.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+    mark?.scrollIntoView({block: "nearest"});
 })"""
 SCROLL_TO_ANSWER = SCROLL_TO_MARK % "predicted"
 
@@ -156,27 +160,48 @@ def _wire_asking(parts: Parts, access: Access, shelf: Shelf) -> None:
                 parts.ask: gr.Button("Reading…", interactive=False),
             }
             pages = source.pages_of(text) if source else ()
-            asked = ask(shelf, found, question, text, chosen, name=name, pages=pages)
+            for told in ask_along(shelf, found, question, text, chosen, name=name, pages=pages):
+                if isinstance(told, Asked):
+                    yield _shown(parts, told, text, chosen)
+                else:
+                    yield {parts.verdict: notice(told, "busy"), parts.stop: gr.Button(visible=True)}
         except ReaderboardError as error:
-            yield _unasked(parts, notice(str(error), "alarm"))
-            return
-        yield _shown(parts, asked, text, chosen)
+            unmarked = {} if typed else {parts.text: plain(text)}
+            yield _unasked(parts, notice(str(error), "alarm")) | unmarked
 
     asking = gr.on(
         [parts.ask.click, parts.question.submit],
         answer,
         inputs=[parts.question, *parts.standing.texts, parts.source, parts.reader, parts.chosen],
-        outputs=[*parts.answered, parts.ask],
+        outputs=[*parts.answered, parts.ask, parts.stop],
         show_progress="hidden",
         trigger_mode="once",
         **READING,
     )
+
+    def end(asked: Asked | None, name: str | None) -> dict[Any, Any]:
+        button = {parts.ask: gr.Button("Ask", interactive=True), parts.stop: gr.Button(visible=False)}
+        if asked is None or asked.name == name:
+            return button
+        return button | {parts.chosen: None, **_unasked(parts, notice(OTHER_READER))}
+
     # An event of its own, so that the button comes back whatever happened.
     asking.then(
-        lambda: gr.Button("Ask", interactive=True),
-        outputs=parts.ask,
+        end,
+        inputs=[parts.asked, parts.reader],
+        outputs=[parts.ask, parts.stop, *parts.answered],
         **PLAIN,
     ).then(None, js=SCROLL_TO_ANSWER, api_visibility="private")
+    parts.stop.click(
+        lambda: {
+            parts.ask: gr.Button("Ask", interactive=True),
+            parts.stop: gr.Button(visible=False),
+            **_unasked(parts, notice(STOPPED)),
+        },
+        outputs=[parts.ask, parts.stop, *parts.answered],
+        cancels=asking,
+        **PLAIN,
+    )
     parts.question.input(None, js=AGE_VERDICT, api_visibility="private")
     asking.failure(
         lambda: _unasked(parts, notice(FAULT, "alarm")),
@@ -224,9 +249,8 @@ def _wire_decision(parts: Parts) -> None:
         readings_shown.click(pick, inputs=[parts.asked, parts.held, parts.chosen], outputs=parts.decided, **PLAIN).then(
             None, js=SCROLL_TO_ANSWER, api_visibility="private"
         )
-    # The margins of two readers are not comparable, so a threshold chosen for one says nothing to the next.
-    parts.reader.input(lambda: {parts.chosen: None, **_unasked(parts)}, outputs=parts.answered, **PLAIN)
-    # Picked in another place of the page.
+    # The margins of two readers are not comparable, so a threshold chosen for one says nothing to the next. Not
+    # ``input``, which also comes when somebody leaves the picker without a choice.
     parts.reader.change(
         lambda name, asked: {parts.chosen: None, **_unasked(parts)} if asked and asked.name != name else gr.skip(),
         inputs=[parts.reader, parts.asked],
@@ -273,12 +297,19 @@ def _wire_text(parts: Parts) -> None:
         at = max(0, min(int(place), len(text)))
         return plain(text, at) if asked is None else marked(asked.look_at(text, at))
 
+    def paste(clicked: gr.EventData) -> Any:
+        text = clicked.text
+        if not isinstance(text, str) or not text.strip():
+            return gr.skip()
+        return _reading(parts, text) | _unasked(parts)
+
     parts.edit.click(
         edit,
         inputs=parts.held,
         outputs=[parts.text, parts.context, parts.held, parts.note, parts.edit, parts.done],
         **PLAIN,
-    )
+    ).then(None, js=FOCUS_TEXT, api_visibility="private")
+    parts.text.input(paste, outputs=parts.answered, **PLAIN)
     parts.done.click(done, inputs=[*parts.standing.texts, parts.asked], outputs=parts.answered, **PLAIN)
     parts.open.upload(
         open_file,
@@ -329,7 +360,8 @@ def _wire_opening(demo: gr.Blocks, tab: gr.Tab, parts: Parts) -> None:
         js=history.READ_DRAFT,
         **PLAIN,
     )
-    parts.example.input(
+    # Not ``input``, which also comes when somebody leaves the picker without a choice.
+    parts.example.select(
         take_example,
         inputs=parts.example,
         outputs=[parts.question, *parts.answered],
@@ -362,7 +394,8 @@ def _build_sections(demo: gr.Blocks, parts: Parts, access: Access, shelf: Shelf)
         opening = history.reopened(clicked.entry)
         if opening is None:
             return gr.skip()
-        changes = _reading(parts, opening.context or text) | _unasked(parts, notice(opening.hint or READY))
+        hint = opening.hint if text else opening.hint and history.TOO_LONG_AND_GONE
+        changes = _reading(parts, opening.context or text) | _unasked(parts, notice(hint or READY))
         return changes | {
             parts.question: opening.question,
             parts.reader: opening.reader,

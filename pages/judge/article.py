@@ -22,6 +22,7 @@ from pages.readers import label_of
 from pages.theme import OUTCOME_WORDS
 from reader import leaderboard
 from reader.bench import Compared, Explained, Rouge, Squad, explain
+from reader.exports import counted
 
 DEV = (11_873, 5_945)  # questions of SQuAD 2.0's dev set, and how many of them are unanswerable
 HUB = "rajpurkar/squad_v2:validation"  # the name of all of them, for Evaluate
@@ -237,7 +238,7 @@ def _change(shown: Shown) -> str:
         (outcomes["missed"], data["examples"] - data["unanswerable"], "answerable", 0),
     )
     parts = [f"{kept:,} of {of:,} {kind} ones, which now score {score}" for kept, of, kind, score in kinds if of]
-    scored = f"{name} keeps silent on {silent:,} of {data['examples']:,} questions: {', and '.join(parts)}."
+    scored = f"{name} keeps silent on {silent:,} of {counted(data['examples'], 'question')}: {', and '.join(parts)}."
     moves = [
         f"{where} {_moves(before, after)}"
         for where, before, after in zip(("all", "the answerable"), _forced(opened), _as_decided(opened), strict=True)

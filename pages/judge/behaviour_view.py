@@ -16,6 +16,7 @@ from pages.phrases import notice, tip
 from pages.readers import label_of
 from reader.behaviour import OTHER_ANSWER, TO_ABSTAIN, TO_ANSWER, Behaviour, ChangeResult
 from reader.errors import BadRun
+from reader.exports import counted
 from reader.names import plain_name
 
 SHOWN = 20  # failing pairs
@@ -60,7 +61,7 @@ def behaviour(found: Behaviour | None, change: str = "") -> str:
     info = found.info
     return (
         '<div class="behaviour"><h2>How often the answer changed, and should not have</h2>'
-        f'<p class="quiet">{escape(label_of(info["reader"]))} on {info["questions"]:,} questions of '
+        f'<p class="quiet">{escape(label_of(info["reader"]))} on {counted(info["questions"], "question")} of '
         f"{escape(plain_name(data_label(info['data']['source'])))}. The reader is held against itself: a wrong answer "
         f"that stays is no failure here. {_few(found.changes)}</p>"
         '<table class="plain changes"><thead><tr><th scope="col">Change</th>'

@@ -16,6 +16,7 @@ from pages.judge.runs import data_name, day_of
 from pages.judge.scorecard import EXACT, F1, HAS_ANSWER, NO_ANSWER
 from pages.phrases import tip
 from pages.readers import label_of
+from reader.exports import counted
 from reader.hub import is_hub_id
 from reader.leaderboard import Row
 
@@ -72,7 +73,7 @@ def _table(rows: Sequence[Row], chosen: str, key_of: Callable[[Row], str]) -> st
             "</th></tr>" + "".join(_published(row, {each.reader for each in measured}) for row in published)
         )
     return (
-        f"<section><h2>{escape(data_name(named.data))} <small>{named.questions:,} questions</small></h2>"
+        f"<section><h2>{escape(data_name(named.data))} <small>{counted(named.questions, 'question')}</small></h2>"
         '<div class="wide" tabindex="0" role="region" aria-label="Leaderboard"><table class="plain standing">'
         '<thead><tr><th scope="col">Reader</th>'
         + "".join(f'<th scope="col" class="number">{title}</th>' for title in head)

@@ -19,7 +19,7 @@ from pages.judge.runs import OpenedRun
 from pages.phrases import signed
 from pages.theme import OUTCOME_WORDS
 from reader.errors import BadUsage
-from reader.filters import Filter, parse
+from reader.filters import Filter, look_for, parse
 from reader.metrics import OUTCOMES
 
 PAGE = 25  # questions at a time
@@ -68,7 +68,7 @@ class Browsing:
 
     def as_link(self) -> str:
         """The query parameters that lead here, as JSON; "" stands for what is left out."""
-        threshold = "" if self.threshold is None else f"{self.threshold:g}"
+        threshold = "" if self.threshold is None else repr(self.threshold)
         return json.dumps(
             {
                 "run": self.run,
@@ -76,7 +76,8 @@ class Browsing:
                 "threshold": threshold,
                 "section": "" if self.section == SECTIONS[0] else self.section,
                 "outcome": "" if self.outcome == ALL else self.outcome,
-                "where": self.where,
+                "where": self.where if len(self.where) <= LONGEST_FILTER else "",
+                "order": "" if self.sort == WORST_FIRST.get(self.outcome, "data") else self.sort,
                 "example": self.example,
             }
         )
@@ -95,7 +96,7 @@ class Place:
 def read_filter(text: str) -> Filter:
     """Read a filter; words without an operator are searched for, all of them. Raises `BadUsage` with a sentence."""
     if text.strip() and not _FILTER.search(text):
-        return parse(" and ".join(f'"{word}"' for word in text.split()))
+        return look_for(text)
     return parse(text)
 
 
@@ -113,7 +114,7 @@ def filter_by(browsing: Browsing, outcome: str, where: str) -> Browsing:
     """Choose other questions. Each outcome comes in its own order; the first of the chosen is the one to open."""
     outcome = outcome if outcome in OUTCOMES else ALL
     sort = browsing.sort if outcome == browsing.outcome else WORST_FIRST.get(outcome, "data")
-    return replace(browsing, outcome=outcome, where=where[:LONGEST_FILTER].strip(), sort=sort, page=0, example="")
+    return replace(browsing, outcome=outcome, where=where.strip(), sort=sort, page=0, example="")
 
 
 def turn_to(opened: OpenedRun, browsing: Browsing) -> Browsing:
@@ -181,6 +182,9 @@ def open_link(opened: OpenedRun, parameters: Mapping[str, str]) -> tuple[Browsin
         section=section if section in SECTIONS else SECTIONS[0],
     )
     browsing = filter_by(asked, parameters.get("outcome", ALL), parameters.get("where", ""))
+    for sort in SORTS:
+        if sort == parameters.get("order") and sort in [value for _, value in sorts_of(opened)]:
+            browsing = replace(browsing, sort=sort)
     try:
         choose(opened, browsing)
     except BadUsage as error:
@@ -188,7 +192,7 @@ def open_link(opened: OpenedRun, parameters: Mapping[str, str]) -> tuple[Browsin
     if example and example not in opened.rows:
         return turn_to(opened, browsing), f"This run holds no question with the id “{example[:60]}”."
     browsing = replace(browsing, example=example)
-    if example and opened.outcomes[opened.rows[example]] != browsing.outcome:
+    if example and browsing.outcome != ALL and opened.outcomes[opened.rows[example]] != browsing.outcome:
         browsing = replace(browsing, outcome=ALL, sort="data")
     return turn_to(opened, browsing), ""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pages.judge.browse import margin_text
 from reader.calibration import Curves, Histograms, PrecisionRecall, Reliability
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ PERCENTS = (0, 25, 50, 75, 100)
 
 
 def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
-    """F1, HasAns F1 and NoAns over the threshold. ``marks``: what stands at which threshold, by its name."""
+    """F1, HasAns F1 and NoAns over the threshold. ``marks``: what stands at which threshold, by its name.
+
+    The oracle's, where there is one, is the best for F1 to which the title leads.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -38,9 +42,9 @@ def threshold_chart(curves: Curves, marks: Mapping[str, float]) -> go.Figure:
             hovertemplate=f"{name} %{{y:.1f}} at %{{x:+.2f}}<extra></extra>",
         )
     _label_ends(figure, curves, names)
-    best = round(float(curves["threshold"][int(np.argmax(curves["f1"]))]), 1)
+    best = marks.get("oracle", float(curves["threshold"][int(np.argmax(curves["f1"]))]))
     _mark_thresholds(figure, marks)
-    _quiet(figure, "F1 is highest at a threshold of " + (f"{best:+.1f}".replace("-", "−") if best else "0.0"))
+    _quiet(figure, f"F1 is highest at a threshold of {margin_text(best)}")
     figure.update_xaxes(title={"text": "threshold: above this margin it says nothing", "font": {"size": 13}})
     figure.update_yaxes(range=[0, 108], tickvals=PERCENTS, ticktext=[f"{value} %" for value in PERCENTS])
     return figure

@@ -15,6 +15,7 @@ from pages.readers import EMBEDDED, Shelf, find_reader, label_of
 from reader.errors import BadUsage
 from reader.jobs import Job, create_job, list_jobs, read_job, read_progress, stop_job
 
+ENDED_SHOWN = 3
 RECENT = 600.0  # seconds for which an evaluation that has ended is still told of
 
 KINDS = {"evaluate": "", "behave": "behaviour of "}  # of jobs that are told of here, and how their lines begin
@@ -69,7 +70,9 @@ def data_asked_for(name: object, request: gr.Request | None, access: Access) -> 
 def evaluations() -> list[Job]:
     """The evaluations that run or wait, and those that ended just now, the newest first."""
     since = time.time() - RECENT
-    return [job for job in list_jobs() if job.kind in KINDS and (is_going(job) or (job.ended or 0.0) > since)]
+    told = [job for job in list_jobs() if job.kind in KINDS and (is_going(job) or (job.ended or 0.0) > since)]
+    ended = [job for job in told if not is_going(job)]
+    return [job for job in told if job not in ended[ENDED_SHOWN:]]
 
 
 def is_going(job: Job) -> bool:

@@ -185,8 +185,7 @@ def at_threshold(opened: OpenedRun, threshold: float) -> OpenedRun:
     """The same run, decided anew; what does not hang on the threshold is shared."""
     decided = view(opened.run.examples, threshold)
     own = judged(opened.run.examples)
-    metrics = {name: float(value) for name, value in metrics_at(own, opened.margins, threshold).items()}
-    # Of the figures that a threshold does not move (the totals), those stay.
+    # Of the figures that a threshold does not move, those stay.
     return replace(
         opened,
         threshold=threshold,
@@ -194,7 +193,7 @@ def at_threshold(opened: OpenedRun, threshold: float) -> OpenedRun:
         figures={
             **opened.figures,
             "threshold": threshold,
-            "metrics": {**opened.figures["metrics"], **metrics},
+            "metrics": {**opened.figures["metrics"], **metrics_at(own, opened.margins, threshold)},
             "outcomes": outcome_counts(decided),
         },
         f1=decided["f1"].to_numpy(dtype=np.float64),

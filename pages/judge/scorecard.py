@@ -16,6 +16,7 @@ from pages.judge.runs import OpenedRun, data_name, day_of
 from pages.phrases import MARGIN, signed, tip
 from pages.readers import label_of
 from pages.theme import OUTCOME_WORDS
+from reader.exports import counted
 
 ROUGE = (
     "ROUGE-1 F between the reader's span and the best gold answer, from 0 to 1, counted by the package that the "
@@ -33,11 +34,11 @@ def facts(opened: OpenedRun) -> str:
     """What was read by whom, when, and by which rule it may keep silent, in two sentences."""
     info = opened.run.info
     data = info["data"]
-    skipped = f", {data['skipped']:,} bad rows left out" if data.get("skipped") else ""
+    skipped = f", {counted(data['skipped'], 'bad row')} left out" if data.get("skipped") else ""
     took = f", read in {_duration(info['seconds'])}" if info.get("seconds") and not info.get("imported") else ""
     return (
         f'<div class="run-facts"><p><b>{escape(label_of(info["reader"]))}</b> on '
-        f"<b>{escape(data_name(data['source']))}</b>: {data['examples']:,} questions{skipped}{took}, "
+        f"<b>{escape(data_name(data['source']))}</b>: {counted(data['examples'], 'question')}{skipped}{took}, "
         f"{escape(day_of(info['created']))} UTC.</p><p>{_rule(opened)}</p></div>"
     )
 
@@ -144,9 +145,8 @@ def threshold_table(opened: OpenedRun) -> str:
     if fitted is not None:
         applied = " and ".join(_limit(threshold) for threshold in fitted["thresholds"])
         rows.append(("Cross-fitted", CROSS_FITTED.format(by=fitted["by"]), applied, fitted))
-    best = {"exact": oracle["exact"], "f1": oracle["f1"]}
     for_f1, for_exact = _limit(oracle["threshold"]), _limit(oracle["exact_threshold"])
-    rows.append(("Oracle", ORACLE, for_f1 if for_f1 == for_exact else f"{for_f1}; EM {for_exact}", best))
+    rows.append(("Oracle", ORACLE, for_f1 if for_f1 == for_exact else f"{for_f1}; EM {for_exact}", oracle))
     body = "".join(
         f'<tr><th scope="row">{name}<small>{escape(note)}</small></th><td class="number">{at}</td>'
         + "".join(
@@ -177,7 +177,7 @@ def _table(head: tuple[str, ...], body: str, name: str) -> str:
 
 def _of(metrics: Mapping[str, Any], group: str) -> str:
     total = metrics.get(f"{group}total")
-    return f"over {total:,} question{'s' * (total != 1)}" if total else "no such question"
+    return f"over {counted(int(total), 'question')}" if total else "no such question"
 
 
 def _tile(value: float | None) -> str:

@@ -1,11 +1,12 @@
 """The Judge tab: how good a reader is, where it fails, which of two is better, and each question with what was said.
 
 A run is opened once and shared; a session keeps a `Browsing`, which names what is looked at. Where things stand is in
-judge_layout.py, what is shown in judge_shown.py and the files it calls; here it is wired.
+layout.py, what is shown in shown.py and the files it calls; here it is wired.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,7 @@ from pages.phrases import notice, signed
 from pages.readers import Shelf, list_readers
 from reader.calibration import at_no_answer_accuracy
 from reader.errors import BadUsage, ReaderboardError
+from reader.exports import counted
 from reader.leaderboard import SQUAD2_DEV_SOURCE
 from reader.views import judged
 
@@ -196,7 +198,7 @@ def _again(parts: Parts, runs: RunShelf, browsing: Browsing, *, moved: bool = Fa
 
 def _wire_threshold(parts: Parts, runs: RunShelf) -> None:
     def move(browsing: Browsing, threshold: Any) -> Changes:
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not math.isfinite(threshold):
             return gr.skip()
         return _again(parts, runs, replace(browsing, threshold=float(threshold)), moved=True)
 
@@ -206,7 +208,9 @@ def _wire_threshold(parts: Parts, runs: RunShelf) -> None:
                 at = pick(runs.take(browsing.run))
             except ReaderboardError as error:
                 return closed(parts, str(error), "alarm")
-            return gr.skip() if at is None else {**move(browsing, at), parts.threshold: at, parts.threshold_says: ""}
+            if at is None:
+                return gr.skip()
+            return {**move(browsing, at), parts.threshold: round(at, 2), parts.threshold_says: ""}
 
         return handle
 
@@ -219,13 +223,19 @@ def _wire_threshold(parts: Parts, runs: RunShelf) -> None:
         at = round(found.threshold, 2) if found.threshold == found.threshold else 0.0
         says = (
             f"At {signed(at)} NoAns is {found.metrics['NoAns_exact']:.1f} %. It costs {found.f1_lost:.1f} points of F1 "
-            f"against the best threshold here, and {found.missed:,} answerable questions get no answer."
+            f"against the best threshold here, and {counted(found.missed, 'answerable question')} "
+            f"{'gets' if found.missed == 1 else 'get'} no answer."
         )
         return {**move(browsing, found.threshold), parts.threshold: at, parts.threshold_says: notice(says)}
 
     outputs = [*parts.opened]
     parts.threshold.input(
-        move, inputs=[parts.browsing, parts.threshold], outputs=outputs, trigger_mode="always_last", **PLAIN
+        move,
+        inputs=[parts.browsing, parts.threshold],
+        outputs=outputs,
+        trigger_mode="always_last",
+        preprocess=False,  # which would refuse what is typed beyond the slider's ends with an error
+        **PLAIN,
     )
     for button, pick in (
         (parts.own_threshold, lambda opened: opened.threshold),
@@ -470,7 +480,9 @@ def _wire_evaluating(parts: Parts, access: Access, runs: RunShelf, shelf: Shelf)
         (parts.evaluate, evaluate, [parts.reader, parts.data]),
         (parts.behave, behave, [parts.browsing, parts.behave_data]),
     ):
-        button.click(handler, inputs=inputs, outputs=parts.watched, trigger_mode="once", **PLAIN)
+        button.click(handler, inputs=inputs, outputs=parts.watched, trigger_mode="once", **PLAIN).then(
+            None, js=SHOW_EVALUATIONS, api_visibility="private"
+        )
     parts.board.click(evaluate_published, outputs=parts.watched, **PLAIN).then(
         None, js=SHOW_EVALUATIONS, api_visibility="private"
     )

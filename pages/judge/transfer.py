@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from pages.judge.layout import EXPORTS
 from pages.judge.runs import OpenedRun
 from pages.judge.shown import drawings
 from pages.scratch import scratch
-from reader.errors import BadUsage
+from reader.errors import BadUsage, ReaderboardError
 from reader.examples import load_examples
 from reader.exports import (
     examples_csv,
@@ -48,11 +49,22 @@ def take_in(
     if predictions is None:
         raise BadUsage("There are no predictions yet: drop a predictions.json, as the official script reads it.")
     whose = (name or "").strip()[:LONGEST_NAME]
-    questions = load_examples(data_asked_for(data, request, access))
+    source = data_asked_for(data, request, access)
     stem = re.sub(r"[^\w.]+", "-", whose).strip("-.") or "imported"
     out = home() / "evaluations" / f"{stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    run = import_predictions(questions, Path(predictions), Path(null_odds) if null_odds else None, out, name=whose)
+    said, odds = Path(predictions), Path(null_odds) if null_odds else None
+    try:
+        run = import_predictions(load_examples(source), said, odds, out, name=whose)
+    except ReaderboardError as error:
+        raise type(error)(_without_folders(str(error), source, predictions, null_odds or "", str(out))) from None
     return out.relative_to(home()).as_posix(), " ".join(import_notes(run))
+
+
+def _without_folders(sentence: str, *files: str) -> str:
+    """A sentence that names files by their names alone: where they lie on this machine is nobody's business."""
+    for file in filter(os.path.isabs, files):
+        sentence = sentence.replace(file, Path(file).name)
+    return sentence
 
 
 def take_out(opened: OpenedRun, other: OpenedRun | None, form: str | None) -> Path:

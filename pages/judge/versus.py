@@ -35,7 +35,9 @@ ROUGE = (
 )
 MCNEMAR = (
     "McNemar's exact test: were both equally good, the questions that only one of them gets right would be split "
-    "half and half. p is how often chance makes a split as uneven as this."
+    "half and half. p is how often chance makes a split as uneven as this. It counts single questions, while the "
+    "intervals draw whole texts with all their questions: where the texts are few, the two may not agree, and neither "
+    "is sure."
 )
 METRICS = {
     "exact": ("EM %", EXACT),

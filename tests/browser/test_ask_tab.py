@@ -264,6 +264,35 @@ def test_a_link_is_copied_and_shows_somebody_else_the_same(open_page: OpenPage) 
     expect(other.locator("#ask-threshold input[type=range]")).to_have_value("-14")
 
 
+def test_passing_through_the_pickers_changes_nothing(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    ask(page)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    for name in ("Example", re.compile("^Reader")):
+        page.get_by_role("combobox", name=name).click()
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(400)
+    expect(page.get_by_label("Question", exact=True)).to_have_value(QUESTION)
+    expect(page.locator("#ask-verdict .says")).to_contain_text("Rouen")
+    assert text_of(page) == TEXT and marked_offsets(page) == [[LAST, LAST + 5]]
+
+
+def test_what_is_pasted_on_the_text_takes_its_place(open_page: OpenPage) -> None:
+    page = open_on(open_page)
+    page.locator("#ask-reading .reading").focus()
+    page.evaluate(
+        """() => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text/plain", "Pasted: <b>Rouen</b>.");
+            const paste = new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true});
+            document.activeElement.dispatchEvent(paste);
+        }"""
+    )
+    expect(page.locator("#ask-reading .reading-text")).to_have_text("Pasted: <b>Rouen</b>.")
+    ask(page)
+    expect(page.locator("#ask-reading mark")).to_have_text("Rouen")
+
+
 def test_questions_are_kept_in_this_browser_until_they_are_cleared(open_page: OpenPage) -> None:
     page = open_on(open_page)
     ask(page)

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from pages.ask.asking import LONGEST_TEXT, ask, endpoint, example_label, what_is_missing, what_takes_time
-from pages.ask.verdict import NOT_ANSWERABLE, marked, plain, readings, scale, slider_ends, verdict
+from pages.ask.asking import (
+    LONG_TEXT,
+    LONGEST_TEXT,
+    ask,
+    ask_along,
+    endpoint,
+    example_label,
+    how_far,
+    what_is_missing,
+    what_takes_time,
+)
+from pages.ask.verdict import NOT_ANSWERABLE, Asked, marked, plain, readings, scale, slider_ends, verdict
 from pages.phrases import percent
 from pages.readers import Shelf
 from reader.checkpoints import ReaderConfig
 from reader.errors import BadUsage
 from reader.examples import Example, Gold
 from reader.postprocess import Answer, Reading, Span, WindowReading
+from reader.turns import Turns
 
 CONTEXT = "Paris, Texas is not Paris, France; this is about <b>Paris</b>."
 THIRD = CONTEXT.rindex("Paris")
@@ -276,3 +288,40 @@ def test_the_endpoint_refuses_what_it_cannot_use_in_a_sentence(change: dict[str,
     with pytest.raises(BadUsage, match=sentence):
         endpoint(shelf, "embedded", **request)
     assert reader.asked == []
+
+
+def test_a_long_text_tells_how_far_it_is_and_ends_with_the_answer() -> None:
+    shelf, _ = shelf_with(THIRD_PARIS)
+    told = list(ask_along(shelf, "embedded", "Which?", CONTEXT + " " * LONG_TEXT, None, name="jobs/1/reader"))
+    assert all(isinstance(each, str) for each in told[:-1])
+    assert isinstance(told[-1], Asked) and told[-1].name == "jobs/1/reader"
+    assert [type(each) for each in ask_along(shelf, "embedded", "Which?", CONTEXT, None)] == [Asked]
+
+
+def test_whoever_stops_a_long_reading_is_not_waited_for() -> None:
+    shelf, reader = shelf_with(THIRD_PARIS)
+    turns, begun = Turns(), threading.Event()
+
+    def read_for_ever(**question: Any) -> Reading:
+        work = turns.begin()
+        while True:
+            with work.turn(1):
+                begun.set()
+
+    reader.read = read_for_ever  # type: ignore[method-assign]
+    reading = ask_along(shelf, "embedded", "Which?", "x" * LONG_TEXT, None)
+    next(reading)
+    assert begun.wait(5)
+    reading.close()  # returns, or this test hangs
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ([], "Cutting the text into windows…"),
+        ([(0.0, 10, 100), (10.0, 20, 100)], "Read 20 of 100 windows, about 80 s left…"),
+        ([(0.0, 10, 1_000), (10.0, 20, 1_000)], "Read 20 of 1,000 windows, about 16 min left…"),
+    ],
+)
+def test_how_far_a_reading_is(steps: list[tuple[float, int, int]], says: str) -> None:
+    assert how_far(steps) == says

@@ -306,6 +306,14 @@ def test_tiles_show_the_official_figures(opened: OpenedRun) -> None:
         assert name in shown and value in shown
 
 
+def test_questions_are_counted_in_whole_numbers_whatever_the_threshold(home: Path) -> None:
+    write(home / "evaluations" / "small")
+    write(home / "evaluations" / "one", EXAMPLES[:1])
+    shown = [text_of(scorecard.tiles(RunShelf().take(f"evaluations/{name}", -100.0))) for name in ("small", "one")]
+    assert "over 6 questions" in shown[0] and "over 1 question " in shown[1]
+    assert " 1 question," in text_of(scorecard.facts(RunShelf().take("evaluations/one")))
+
+
 def test_the_facts_say_protocol_and_threshold_in_words(opened: OpenedRun) -> None:
     shown = text_of(scorecard.facts(opened))
     assert "6 questions" in shown and "held-out articles" in shown and "forced to answer" in shown
@@ -356,12 +364,14 @@ def test_a_link_leads_back_to_what_was_looked_at(home: Path) -> None:
     write(home / "evaluations" / "small")
     opened = RunShelf().take("evaluations/small", -1.5)
     outcome = str(opened.outcomes[opened.rows["q3"]])
-    looked = Browsing(run=opened.key, threshold=-1.5, section="slices", outcome=outcome, where="f1 >= 0", example="q3")
+    looked = Browsing(
+        run=opened.key, threshold=-1.5, section="slices", outcome=outcome, where="f1 >= 0", sort="f1", example="q3"
+    )
     link = json.loads(looked.as_link())
     assert link["threshold"] == "-1.5" and link["with"] == ""
     again, says = open_link(opened, link)
     assert says == ""
-    kept = ("run", "threshold", "section", "outcome", "where")
+    kept = ("run", "threshold", "section", "outcome", "where", "sort")
     assert [getattr(again, name) for name in kept] == [getattr(looked, name) for name in kept]
 
 
@@ -382,6 +392,17 @@ def test_three_thresholds_are_named_as_what_they_are(opened: OpenedRun) -> None:
     shown = text_of(scorecard.threshold_table(opened))
     assert shown.index("The reader's own") < shown.index("Cross-fitted") < shown.index("Oracle")
     assert "Held-out articles." in shown and "a bound and not a result" in shown
+    # The oracle lets q1 and q3 answer, one right and one half right, and nothing that has no answer.
+    assert shown.endswith("37.50 100.00")
+
+
+def test_the_chart_and_the_table_agree_where_silence_is_best(home: Path) -> None:
+    write(home / "evaluations" / "silent", [example for example in EXAMPLES if not example.answers])
+    opened = RunShelf().take("evaluations/silent")
+    assert "Oracle Chosen on these very questions, so a bound and not a result. −1.00 100.00" in text_of(
+        scorecard.threshold_table(opened)
+    )
+    assert drawings(opened)["chart"].layout.title.text == "F1 is highest at a threshold of −1.00"
 
 
 def test_a_run_that_abstains_already_claims_neither_thresholds_nor_forced_figures(home: Path) -> None:

@@ -93,6 +93,22 @@ def test_what_cannot_be_imported_is_said(home: Path, tmp_path: Path) -> None:
     assert not (home / "evaluations").exists() or not list((home / "evaluations").iterdir())
 
 
+def test_what_does_not_fit_is_said_without_the_folders_of_this_machine(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "notjson.json").write_text("hello")
+    (home / "uploads").mkdir(parents=True)
+    (home / "uploads" / "deep.json").write_text("[" * 100_000)
+    odd, good = str(tmp_path / "notjson.json"), predictions(tmp_path)
+    tries = (
+        ((odd, None, questions(home)), "^notjson.json is not JSON"),
+        ((good, odd, questions(home)), "^notjson.json is not JSON"),
+        ((good, None, "uploads/deep.json"), "^deep.json is nested too deeply"),
+    )
+    for files, sentence in tries:
+        with pytest.raises(BadData, match=sentence) as found:
+            take_in(*files, "theirs", asked_by(), HERE)
+        assert str(tmp_path) not in str(found.value)
+
+
 def test_who_may_not_brings_nothing_in_and_tests_nothing(home: Path, tmp_path: Path, opened: OpenedRun) -> None:
     for who, access in ((asked_by("10.0.0.9"), HERE), (asked_by(), Access("off")), (None, HERE)):
         with pytest.raises(NotAllowed):
