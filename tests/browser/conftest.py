@@ -125,7 +125,9 @@ def open_page(running_app: App, browser: Browser) -> Iterator[Callable[..., Page
 
     expect.set_options(timeout=PATIENCE)
     yield open_one
+    # What a page asks for while it is being closed fails, which is no fault of the page.
+    before_closing = list(errors)
     for context in browser.contexts:
         context.close()
     assert elsewhere == []
-    assert errors == []
+    assert before_closing == []
