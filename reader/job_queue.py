@@ -147,5 +147,5 @@ def _note_end(folder: Path, process: ProcessIdentity, exit_code: int) -> None:
             error = f"The process ended with exit code {exit_code}. Its last words: {last_words:.500}"
             write(replace(job, state="failed", error=error, exit_code=exit_code, ended=time.time()))
         else:
-            error = violent_end(exit_code)
+            error = violent_end(job.kind, exit_code)
             write(replace(job, state="lost", error=error, exit_code=exit_code, ended=time.time()))

@@ -21,6 +21,7 @@ from reader.processes import is_alive, kill_session
 
 GRACE = 60.0  # seconds that a job has to finish its step and save, from the stop to the kill
 _LOCK_PATIENCE = 30.0  # seconds; so much longer than the lock is ever held that something must be stuck
+SAVING = ("train", "predict")  # kinds of jobs that save as they go, and go on from there
 
 
 @contextmanager
@@ -68,9 +69,9 @@ def settle(job: Job) -> Job:
     return now
 
 
-def violent_end(exit_code: int | None) -> str:
-    """Say how a process ended that did not say so itself; ``exit_code`` is negative where a signal ended it."""
-    kept = "What it saved is kept."
+def violent_end(kind: str, exit_code: int | None) -> str:
+    """Say how a job's process ended that did not say so itself; ``exit_code`` is negative where a signal ended it."""
+    kept = "What it saved is kept: resume it to go on from there." if kind in SAVING else "Start it again."
     if exit_code is None or exit_code >= 0:
         return f"The process is gone and did not say why; perhaps it was killed, or the machine went down. {kept}"
     name = signal.Signals(-exit_code).name
@@ -82,7 +83,7 @@ def _verdict(job: Job) -> Job:
     if not job.active or _lives(job):
         return job
     if job.state == "running":
-        return replace(job, state="lost", error=violent_end(None), ended=time.time())
+        return replace(job, state="lost", error=violent_end(job.kind, None), ended=time.time())
     killed = f"It did not end within {GRACE:.0f} s of being asked to, and was killed." if _grace_is_over(job) else ""
     return replace(job, state="stopped", error=killed, ended=time.time())
 
